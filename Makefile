@@ -1,0 +1,52 @@
+# Bourse: the verbs. `make demo` and `make test` need nothing but Python 3.11 and Maven.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: help setup demo up down test check bench flow format faults lock
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.complete  ## Make .venv with the locked dependencies
+
+.venv/.complete: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (set PYTHON=... to name it)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## Run the real trading day through a broker, two workers and every topic
+	$(BIN)/bourse demo
+
+up: setup  ## Start broker, topics and workers under a supervisor
+	$(BIN)/bourse up
+
+down:  ## Stop what `make up` or `make demo` started
+	$(BIN)/bourse down
+
+test: setup  ## Run every test, on a real broker
+	$(BIN)/python -m pytest
+
+check: setup  ## Format, lint, types, import rules, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m bourse.schemas.generate --check
+	$(BIN)/python -m bourse.cli.flow --check
+
+format: setup  ## Format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+flow: setup  ## Write docs/flow.md from bourse/pipeline/flow.py
+	$(BIN)/python -m bourse.cli.flow
+
+bench: setup  ## Measure throughput, latency, restore and memory (takes minutes)
+	$(BIN)/python -m bench
+
+lock: setup  ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/python -m piptools compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock pyproject.toml
