@@ -1,0 +1,53 @@
+"""What the engine is told at start: names, limits, and which hops stay in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bourse.streaming.stores import StoreFactory
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Settings of one worker's engine.
+
+    `topics` names every topic that an agent reads, in the order in which frames of one cycle are handled.
+    `inner` names those of them that are written under the key they are read under. Their records reach their
+    agent in memory, within the transaction that writes them, unless `through_kafka` sends every hop through Kafka.
+    """
+
+    brokers: str
+    group: str
+    worker: str
+    partitions: int
+    changelog: str
+    topics: Sequence[str]
+    open_store: StoreFactory
+    inner: frozenset[str] = frozenset()
+    through_kafka: bool = False
+    max_records: int = 2_000
+    max_bytes: int = 4_000_000
+    poll_seconds: float = 0.1
+    session_timeout_ms: int = 6_000
+    transaction_timeout_ms: int = 10_000
+    client: dict[str, str] = field(default_factory=dict)
+    """Further librdkafka properties for every client (security, tuning)."""
+
+    @property
+    def handed_over(self) -> frozenset[str]:
+        """Topics whose records are handed over in memory."""
+        return frozenset() if self.through_kafka else self.inner
+
+    @property
+    def mode(self) -> str:
+        """How inner hops are carried, as it is kept beside the committed offsets."""
+        return "kafka" if self.through_kafka else "memory"
+
+    @property
+    def polled(self) -> list[str]:
+        """Topics that are consumed from Kafka, in handling order."""
+        return [topic for topic in self.topics if topic not in self.handed_over]
+
+    @property
+    def transactional_id(self) -> str:
+        """Stable for a worker's name, so that a restart fences its own ghost at once."""
+        return f"{self.group}-{self.worker}"

@@ -1,0 +1,376 @@
+"""The cycle: poll, frames through agents, one transaction around all that they wrote, then the stores.
+
+What makes it exactly once is the order of the steps in `_cycle`, and that nothing else commits. Rebalance
+callbacks only run inside `_poll`, hence always between two cycles, never within one.
+"""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from mode.utils.logging import get_logger
+
+from bourse.streaming.config import EngineConfig
+from bourse.streaming.errors import EngineError, TopicsMismatch, TransactionFailed, UnfinishedFrame
+from bourse.streaming.frames import Frame, Record
+from bourse.streaming.metrics import EngineMetrics
+from bourse.streaming.producer import TransactionalProducer
+from bourse.streaming.restore import Restoration, spans
+from bourse.streaming.stores import ChangelogIdentity, PartitionStore
+from bourse.streaming.switch import carry_over
+
+logger = get_logger(__name__)
+
+T = TypeVar("T")
+Deliver = Callable[[Frame], Awaitable[None]]
+_CHUNK = 500
+_RESTORE_SLICE_SECONDS = 0.2
+_LEAVE_SECONDS = 2.0
+_HOPELESS = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001  (librdkafka's name for it)
+    }
+)
+
+
+def consumer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
+    """Return librdkafka's settings for the worker's one group member."""
+    return {
+        "bootstrap.servers": config.brokers,
+        "group.id": config.group,
+        "client.id": config.worker,
+        # A static member: a worker that comes back under its name within the session takes its partitions up at
+        # once, without a rebalance and without waiting for its ghost's session to end (KIP-345). In the other mode
+        # it subscribes to other topics, so there it is another member.
+        "group.instance.id": f"{config.transactional_id}-{config.mode}",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        # `range` gives partition i of every topic to one member because all have the same number of them.
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": config.session_timeout_ms,
+        "heartbeat.interval.ms": config.session_timeout_ms // 4,
+        "max.poll.interval.ms": 300_000,
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": 2_097_152,
+        "queued.min.messages": 10_000,
+        "queued.max.messages.kbytes": 16_384,
+        "socket.nagle.disable": True,
+        **config.client,
+    }
+
+
+class Engine:
+    """One worker's engine: a group member, a transactional producer and the stores of the owned partitions."""
+
+    def __init__(self, config: EngineConfig, deliver: Deliver, metrics: EngineMetrics) -> None:
+        """Prepare; nothing is contacted before `start`. `deliver` takes a frame through its agents."""
+        self.config = config
+        self.metrics = metrics
+        self._deliver = deliver
+        self._rank = {topic: rank for rank, topic in enumerate(config.topics)}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._handed: deque[tuple[str, int]] = deque()
+        self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
+        self._committed: dict[tuple[str, int], int] = {}
+        self._ends: dict[tuple[str, int], int] = {}
+        self._changelog_ends: dict[int, int] = {}
+        self._topic_id = ""
+        self._cluster_id = ""
+        self._joined = False
+        self._is_idle = False
+        self._rebalances = 0
+        self.stores: dict[int, PartitionStore] = {}
+        self.restoring: dict[int, Restoration] = {}
+        self.live: set[int] = set()
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect, fence this worker's ghost, check the topics and join the group."""
+        await self._blocking(self._start)
+
+    async def stop(self) -> None:
+        """Leave the group and let go of producer and stores; call it between cycles only."""
+        await self._blocking(self._stop)
+        self._thread.shutdown(wait=False)
+
+    async def turn(self) -> None:
+        """Do one turn: restore what is restoring, poll, and process what came as one transaction."""
+        if self.restoring:
+            await self._blocking(self._restore_slice)
+        messages = await self._blocking(self._poll)
+        if messages:
+            await self._cycle(messages)
+        elif self._is_idle:
+            await self._commit_ends()
+
+    def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> None:
+        """Write a record within the cycle that is under way; raises EngineError when there is none."""
+        if not self._producer.is_open:
+            msg = f"nothing can be sent to {topic} outside of a cycle"
+            raise EngineError(msg)
+        self._producer.produce(topic, value, key, partition)
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return the offsets between position and the last known end, for every live topic partition."""
+        keys = [(topic, p) for p in sorted(self.live) for topic in self.config.polled]
+        return {key: self._lag(*key) for key in keys}
+
+    def _lag(self, topic: str, partition: int) -> int:
+        tp = TopicPartition(topic, partition)
+        end: int = self._consumer.get_watermark_offsets(tp, cached=True)[1]
+        # What is not known yet comes as a negative offset.
+        return max(0, end - self._committed.get((topic, partition), end))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the worker has joined the group and every partition it owns is live."""
+        return self._joined and not self.restoring
+
+    async def _blocking(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _start(self) -> None:
+        self._admin = AdminClient({"bootstrap.servers": self.config.brokers, **self.config.client})
+        self._check_topics()
+        self._producer = TransactionalProducer(self.config)
+        self._producer.start()
+        self._consumer = Consumer(consumer_settings(self.config))
+        self._consumer.subscribe(
+            self.config.polled, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _stop(self) -> None:
+        self._producer.close()
+        # Closing does not take a static member out of the group; unsubscribing does.
+        self._consumer.unsubscribe()
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while self._consumer.assignment() and time.monotonic() < deadline:
+            self._consumer.consume(1, 0.05)
+        self._consumer.consume(1, 0.05)
+        self._consumer.close()
+        self._release(set(self.stores))
+
+    def _check_topics(self) -> None:
+        wanted = [*self.config.topics, self.config.changelog]
+        metadata = self._admin.list_topics(timeout=10)
+        for name in wanted:
+            found = len(metadata.topics[name].partitions) if name in metadata.topics else 0
+            if found != self.config.partitions:
+                msg = f"topic {name} has {found} partitions, the setting says {self.config.partitions}"
+                raise TopicsMismatch(msg)
+        self._cluster_id = metadata.cluster_id
+        self._topic_id = self._describe_changelog()
+
+    def _describe_changelog(self) -> str:
+        topics = TopicCollection([self.config.changelog])
+        return str(self._admin.describe_topics(topics)[self.config.changelog].result().topic_id)
+
+    # -- rebalancing: these run inside `_poll`, between cycles ----------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        owned = self._owned(assigned)
+        self._release(set(self.stores) - owned)
+        consumer.assign(carry_over(self.config, consumer, self._admin, self._producer, assigned))
+        consumer.pause(assigned)
+        self._committed.clear()
+        self._ends.clear()
+        ends = spans(self._admin, [TopicPartition(self.config.changelog, p) for p in owned]) if owned else {}
+        for partition in sorted(owned):
+            store = self.stores.get(partition) or self._open(partition)
+            self.stores[partition] = store
+            span = ends[self.config.changelog, partition]
+            self.restoring[partition] = Restoration(self.config, partition, store, span)
+        self._joined = True
+        logger.info("assigned partitions %s", sorted(owned))
+
+    def _on_revoke(self, consumer: Consumer, _revoked: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        self.live.clear()
+        self._drop_restorations()
+        consumer.unassign()
+        self._joined = False
+
+    def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        logger.warning("lost %s partitions: the group went on without this worker", len(lost))
+        self._on_revoke(consumer, lost)
+
+    def _owned(self, assigned: list[TopicPartition]) -> set[int]:
+        by_topic: defaultdict[str, set[int]] = defaultdict(set)
+        for tp in assigned:
+            by_topic[tp.topic].add(tp.partition)
+        sets = list(by_topic.values())
+        if sets and (len(sets) != len(self.config.polled) or any(other != sets[0] for other in sets)):
+            msg = f"the group assigned different partitions of different topics: {dict(by_topic)}"
+            raise EngineError(msg)
+        return sets[0] if sets else set()
+
+    def _open(self, partition: int) -> PartitionStore:
+        identity = ChangelogIdentity(self._cluster_id, self._topic_id, self.config.changelog, partition)
+        return self.config.open_store(identity)
+
+    def _release(self, partitions: Iterable[int]) -> None:
+        self._drop_restorations()
+        for partition in partitions:
+            self.live.discard(partition)
+            self.stores.pop(partition).close()
+
+    def _drop_restorations(self) -> None:
+        for restoration in self.restoring.values():
+            restoration.close()
+        self.restoring.clear()
+
+    def _restore_slice(self) -> None:
+        deadline = time.monotonic() + _RESTORE_SLICE_SECONDS
+        for partition, restoration in list(self.restoring.items()):
+            before = restoration.restored
+            while not (finished := restoration.step(0.05)) and time.monotonic() < deadline:
+                pass
+            self.metrics.restored(partition, restoration.restored - before, restoration.remaining)
+            if finished:
+                del self.restoring[partition]
+                self.live.add(partition)
+                self._consumer.resume([TopicPartition(topic, partition) for topic in self.config.polled])
+                logger.info("partition %s is live after %s restored rows", partition, restoration.restored)
+
+    # -- polling --------------------------------------------------------------------------------------------------
+
+    def _poll(self) -> list[Message]:
+        consumer, config = self._consumer, self.config
+        rebalances = self._rebalances
+        first = consumer.consume(1, 0 if self.restoring else config.poll_seconds)
+        self._is_idle = not first
+        messages = self._sift(first)
+        size = sum(map(len, messages))
+        while messages and len(messages) < config.max_records and size < config.max_bytes:
+            more = consumer.consume(min(_CHUNK, config.max_records - len(messages)), 0)
+            if not more:
+                break
+            records = self._sift(more)
+            size += sum(map(len, records))
+            messages += records
+        # What was fetched before a rebalance belongs to an assignment that is gone: the next one begins at
+        # what is committed, so these come again to whoever owns them now.
+        return messages if rebalances == self._rebalances else []
+
+    def _sift(self, messages: list[Message]) -> list[Message]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's name for it)
+                self._ends[message.topic(), message.partition()] = message.offset()
+            elif error.fatal() or error.code() in _HOPELESS:
+                raise KafkaException(error)
+            else:
+                # librdkafka tells of every connection that drops, and mends it by itself.
+                logger.warning("consumer: %s", error)
+        return records
+
+    # -- the transaction ------------------------------------------------------------------------------------------
+
+    async def _cycle(self, messages: list[Message]) -> None:
+        started = time.monotonic()
+        frames, offsets = self._frames(messages)
+        self._producer.begin()
+        for frame in frames:
+            await self._run(frame)
+            while self._handed:
+                await self._run(self._next_handed())
+        touched = {frame.partition for frame in frames}
+        committing = time.monotonic()
+        await self._blocking(lambda: self._commit(touched, offsets))
+        self.metrics.cycle(time.monotonic() - started, time.monotonic() - committing, len(messages))
+
+    def _frames(self, messages: list[Message]) -> tuple[list[Frame], dict[tuple[str, int], int]]:
+        grouped: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
+        for m in messages:
+            grouped[m.topic(), m.partition()].append(Record(m.offset(), m.timestamp()[1], m.key(), m.value()))
+        offsets = {key: records[-1].offset + 1 for key, records in grouped.items()}
+        ranked = sorted(grouped.items(), key=lambda item: (self._rank[item[0][0]], item[0][1]))
+        return [self._frame(*key, records) for key, records in ranked], offsets
+
+    def _frame(self, topic: str, partition: int, records: Sequence[Record]) -> Frame:
+        store = self.stores[partition]
+        return Frame(topic, partition, records, store, self._producer.produce, self._pass_on)
+
+    async def _run(self, frame: Frame) -> None:
+        await self._deliver(frame)
+        if not frame.finished:
+            msg = f"an agent of {frame.topic}/{frame.partition} did not finish its frame: nothing of this cycle counts"
+            raise UnfinishedFrame(msg)
+        self.metrics.frame(frame.topic, len(frame))
+
+    def _pass_on(self, topic: str, partition: int, record: Record) -> None:
+        if topic not in self.config.handed_over:
+            return
+        key = (topic, partition)
+        if key not in self._passed:
+            self._handed.append(key)
+        self._passed[key].append(record)
+
+    def _next_handed(self) -> Frame:
+        key = self._handed.popleft()
+        return self._frame(*key, self._passed.pop(key))
+
+    def _commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
+        written = {partition: self._write_changelog(partition) for partition in touched}
+        self._changelog_ends.clear()
+        self._producer.commit(self._positions(offsets), self._consumer.consumer_group_metadata())
+        self._committed.update(offsets)
+        for partition, any_written in written.items():
+            position = self._changelog_ends.get(partition)
+            if any_written and position is None:
+                msg = f"the changelog's offset of partition {partition} was not reported: the store cannot follow it"
+                raise TransactionFailed(msg)
+            self.stores[partition].commit(position)
+
+    def _write_changelog(self, partition: int) -> bool:
+        changes = self.stores[partition].changes()
+        if not changes:
+            return False
+        topic, produce = self.config.changelog, self._producer.produce
+        for key, value in changes[:-1]:
+            produce(topic, value, key, partition)
+        key, value = changes[-1]
+        self._producer.produce_tracked(topic, value, key, partition, self._on_changelog_delivery)
+        return True
+
+    def _on_changelog_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._changelog_ends[message.partition()] = message.offset() + 1
+
+    def _positions(self, offsets: dict[tuple[str, int], int]) -> list[TopicPartition]:
+        mode = self.config.mode
+        return [TopicPartition(t, p, offset, mode) for (t, p), offset in offsets.items()]
+
+    async def _commit_ends(self) -> None:
+        """Commit past control records at the end of a partition, so that lag at rest is exactly zero."""
+        ends = {
+            key: offset
+            for key, offset in self._ends.items()
+            if offset > self._committed.get(key, 0) and key[1] in self.live
+        }
+        self._ends.clear()
+        if ends:
+            self._producer.begin()
+            await self._blocking(lambda: self._commit(set(), ends))

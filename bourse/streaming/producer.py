@@ -1,0 +1,127 @@
+"""The transactional producer: one transaction at a time, and no second guess about its outcome.
+
+Rule: KIP-98 and KIP-447 as librdkafka implements them. A retriable refusal of a commit is the same commit still
+under way, so it is asked again; everything else (fencing, an abort that is demanded, a time-out) ends in
+TransactionFailed and with it the process: a new transaction is never begun on a producer whose last one is unclear.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+
+from bourse.streaming.config import EngineConfig
+from bourse.streaming.errors import TransactionFailed
+
+DeliveryCallback = Callable[[object, object], None]
+
+
+def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
+    """Return librdkafka's settings for the worker's one producer."""
+    return {
+        "bootstrap.servers": config.brokers,
+        "client.id": config.transactional_id,
+        "transactional.id": config.transactional_id,
+        "transaction.timeout.ms": config.transaction_timeout_ms,
+        "compression.type": "lz4",
+        "linger.ms": 1,
+        "batch.num.messages": 10_000,
+        "batch.size": 1_000_000,
+        "message.max.bytes": 2_000_000,
+        "queue.buffering.max.messages": 1_000_000,
+        "queue.buffering.max.kbytes": 131_072,
+        # The broker answers CONCURRENT_TRANSACTIONS while it finishes the last one; the default waits 100 ms.
+        "retry.backoff.ms": 2,
+        "retry.backoff.max.ms": 50,
+        "socket.nagle.disable": True,
+        **config.client,
+    }
+
+
+class TransactionalProducer:
+    """A librdkafka producer that is always either outside or inside exactly one transaction."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        """Connect and fence any earlier producer of the same worker name."""
+        self._timeout = config.transaction_timeout_ms / 1000
+        self._producer = Producer(producer_settings(config))
+        self.is_open = False
+
+    def start(self) -> None:
+        """Take over the transactional id; blocks until the coordinator has finished the ghost's transaction."""
+        self._retry(lambda: self._producer.init_transactions(self._timeout), "init", self._timeout * 6)
+
+    def begin(self) -> None:
+        """Open a transaction (local: the broker hears of it with the first record)."""
+        self._producer.begin_transaction()
+        self.is_open = True
+
+    def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> None:
+        """Queue a record into the open transaction; waits when the local queue is full (back-pressure)."""
+        try:
+            self._producer.produce(topic, value, key, partition)
+        except BufferError:
+            self._produce_when_there_is_room(topic, value, key, partition)
+
+    def produce_tracked(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        on_delivery: DeliveryCallback,
+    ) -> None:
+        """Queue a record and learn its offset through `on_delivery` before the commit returns."""
+        self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
+
+    def commit(self, offsets: Sequence[TopicPartition], group: object) -> None:
+        """Commit outputs and source offsets as one; raises TransactionFailed when that is not certain."""
+        if offsets:
+            self._retry(
+                lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self._timeout),
+                "offsets",
+                self._timeout,
+            )
+        self._retry(lambda: self._producer.commit_transaction(self._timeout), "commit", self._timeout)
+        self.is_open = False
+        # Serves delivery reports that carry the changelog's offsets.
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Abort what is open, best effort: readers are not left waiting for the transaction's time-out."""
+        if self.is_open:
+            try:
+                self._producer.abort_transaction(2)
+            except KafkaException:
+                pass
+            finally:
+                self.is_open = False
+
+    def _produce_when_there_is_room(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int
+    ) -> None:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            self._producer.poll(0.01)
+            try:
+                self._producer.produce(topic, value, key, partition)
+            except BufferError:
+                if time.monotonic() > deadline:
+                    msg = "the broker takes no records: the local queue stayed full for the transaction's time-out"
+                    raise TransactionFailed(msg) from None
+            else:
+                return
+
+    @staticmethod
+    def _retry(step: Callable[[], object], name: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                step()
+            except KafkaException as error:
+                reason = error.args[0]
+                if not reason.retriable() or reason.fatal() or time.monotonic() > deadline:
+                    msg = f"transaction {name}: {reason.name()}: {reason.str()}"
+                    raise TransactionFailed(msg) from error
+            else:
+                return

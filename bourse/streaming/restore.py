@@ -1,0 +1,132 @@
+"""Filling a store from the changelog: its own position plus the committed tail, in bulk.
+
+A store is finished only at the changelog's high watermark, not at its last stable offset: while a lost worker's
+transaction is open, records that others have committed behind it are not readable yet, and a store without them
+would be wrong. The transaction's time-out bounds the wait.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from bourse.streaming.config import EngineConfig
+from bourse.streaming.errors import ChangelogTruncated, EngineError
+from bourse.streaming.stores import Change, PartitionStore
+
+_BATCH = 20_000
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The offsets that a partition holds: from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+def spans(admin: AdminClient, partitions: Iterable[TopicPartition]) -> dict[tuple[str, int], Span]:
+    """Ask the broker for first offset and high watermark (open transactions included) of `partitions`."""
+    keys = [(tp.topic, tp.partition) for tp in partitions]
+    first = _list(admin, keys, OffsetSpec.earliest())
+    last = _list(admin, keys, OffsetSpec.latest())
+    return {key: Span(first[key], last[key]) for key in keys}
+
+
+def _list(admin: AdminClient, keys: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    request = {TopicPartition(topic, partition): spec for topic, partition in keys}
+    futures = admin.list_offsets(
+        request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
+    )
+    return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+
+
+class Restoration:
+    """One store on its way to the end of its changelog partition; call `step` until it says True."""
+
+    def __init__(self, config: EngineConfig, partition: int, store: PartitionStore, span: Span) -> None:
+        """Check the store's position against `span` and start reading; wipes a store that is ahead.
+
+        Raises:
+            ChangelogTruncated: the records that the store would need next are gone.
+        """
+        self.partition = partition
+        self.store = store
+        self.restored = 0
+        if store.position is not None and store.position > span.end:
+            store.wipe()
+        position = store.position or 0
+        if position < span.start:
+            msg = (
+                f"{config.changelog}/{partition} begins at {span.start}, the store needs it from {position}: "
+                "state cannot be rebuilt; bring back the changelog or a store that reaches this far"
+            )
+            raise ChangelogTruncated(msg)
+        self.position, self.target = position, span.end
+        self._consumer: Consumer | None = None
+        if position < span.end:
+            self._consumer = _reader(config)
+            self._consumer.assign([TopicPartition(config.changelog, partition, position)])
+
+    @property
+    def remaining(self) -> int:
+        """Offsets between here and the end that was seen at the start."""
+        return max(0, self.target - self.position)
+
+    def step(self, seconds: float) -> bool:
+        """Read and apply one batch, waiting at most `seconds` for it; return whether the end is reached."""
+        if self._consumer is None:
+            self.store.ready()
+            return True
+        messages = self._consumer.consume(1, seconds)
+        if messages:
+            messages += self._consumer.consume(_BATCH - 1, 0)
+        changes = [change for message in messages if (change := self._read(message)) is not None]
+        if changes:
+            self.store.restore(changes, self.position)
+            self.restored += len(changes)
+        if self.position < self.target:
+            return False
+        self.close()
+        self.store.restore([], self.position)
+        self.store.ready()
+        return True
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _read(self, message: Message) -> Change | None:
+        error = message.error()
+        if error is None:
+            self.position = (message.offset() or 0) + 1
+            key = message.key()
+            if key is None:
+                msg = f"a changelog record without a key at {message.offset()}"
+                raise EngineError(msg)
+            return key, message.value()
+        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's name for it)
+            raise KafkaException(error)
+        # The end of what is committed, control records included: they carry no change but take an offset.
+        self.position = max(self.position, message.offset() or 0)
+        return None
+
+
+def _reader(config: EngineConfig) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": config.brokers,
+            "group.id": f"{config.group}-restore",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.message.max.bytes": 8_388_608,
+            "queued.max.messages.kbytes": 32_768,
+            **config.client,
+        }
+    )

@@ -1,0 +1,200 @@
+"""The store of one partition: every table's rows in one RocksDB, at a known position of one changelog.
+
+The position and the identity of the changelog are written in the same batch as the rows, so a store that survives
+a crash says itself how far it reaches. A store of another changelog, of a damaged RocksDB, or too old to be
+proved against a compacted changelog (whose deletions are kept only so long) is wiped and comes back empty.
+"""
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from bourse.streaming.stores import Change, ChangelogIdentity
+from bourse.tables.table import RowCodec, StoredTable, TableSpec
+
+PROVABLE_SECONDS = 3 * 24 * 3600
+"""Older stores are rebuilt; the changelog keeps deletions (`delete.retention.ms`) for more than twice as long."""
+
+_META = b"meta"
+_MiB = 1 << 20
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What a store says of itself: whose changelog it follows, how far, and when that was."""
+
+    cluster_id: str
+    topic_id: str
+    topic: str
+    partition: int
+    position: int
+    written_seconds: int
+
+
+class Store:
+    """Implements `streaming.stores.PartitionStore` over RocksDB."""
+
+    def __init__(
+        self, path: Path, identity: ChangelogIdentity, specs: Sequence[TableSpec[Any]], codec: RowCodec
+    ) -> None:
+        """Open the store at `path`, or an empty one where what is there does not belong to `identity`."""
+        self.path = path
+        self.identity = identity
+        self.position: int | None = None
+        self.tables: dict[str, StoredTable[Any]] = {}
+        self.attached: Any = None
+        """What an agent keeps beside the rows (derived objects); dropped whenever rows change under it."""
+        self._specs = specs
+        self._codec = codec
+        self._batch: WriteBatch | None = None
+        try:
+            self._open()
+        except Exception as error:  # RocksDB reports everything as a bare Exception
+            if "lock" in str(error).lower():
+                raise  # another process works on it
+            # Damaged: the changelog has it all.
+            self._let_go()
+            self.wipe()
+
+    def restore(self, changes: Iterable[Change], position: int) -> None:
+        """Apply changelog records as they are, with `position`, in one batch."""
+        batch = WriteBatch(raw_mode=True)
+        families = {table.prefix: table.family for table in self.tables.values()}
+        for key, value in changes:
+            name, _, row_key = key.partition(b"/")
+            family = families.get(name + b"/")
+            if family is None:
+                continue
+            if value is None:
+                batch.delete(row_key, family)
+            else:
+                batch.put(row_key, value, family)
+        self._write(batch, position)
+
+    def ready(self) -> None:
+        """Start with cold caches: rows may have changed on disk since an agent last saw them."""
+        self.attached = None
+        for table in self.tables.values():
+            table.forget()
+
+    def changes(self) -> list[Change]:
+        """Encode this cycle's writes once, for the changelog now and for RocksDB after the commit."""
+        batch = WriteBatch(raw_mode=True)
+        changes: list[Change] = []
+        for table in self.tables.values():
+            prefix, family = table.prefix, table.family
+            for key, value in table.changes():
+                changes.append((prefix + key, value))
+                if value is None:
+                    batch.delete(key, family)
+                else:
+                    batch.put(key, value, family)
+        self._batch = batch
+        return changes
+
+    def commit(self, position: int | None) -> None:
+        """Write what `changes` encoded, now that Kafka has committed it."""
+        if position is not None and self._batch is not None:
+            self._write(self._batch, position)
+        self._batch = None
+        for table in self.tables.values():
+            table.settle()
+
+    def wipe(self) -> None:
+        """Delete the files and begin with an empty store."""
+        self._let_go()
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._open()
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self._let_go()
+
+    def size_bytes(self) -> int:
+        """Return the bytes on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def _open(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        cache = Cache(16 * _MiB)
+        families = {spec.name: _options(cache) for spec in self._specs}
+        self._rocks = Rdict(str(self.path), _options(cache), families)
+        self._meta = self._rocks.get_column_family_handle("default")
+        self._write_options = WriteOptions()
+        for spec in self._specs:
+            rocks, family = (
+                self._rocks.get_column_family(spec.name),
+                self._rocks.get_column_family_handle(spec.name),
+            )
+            encode, decode = self._codec.encoder(spec.row_type), self._codec.decoder(spec.row_type)
+            self.tables[spec.name] = StoredTable(spec, rocks, family, encode, decode)
+        self.position = self._proved_position()
+
+    def _proved_position(self) -> int | None:
+        raw = self._rocks.get(_META)
+        if raw is None:
+            return None
+        meta = msgspec.json.decode(raw, type=Meta)
+        theirs = (meta.cluster_id, meta.topic_id, meta.topic, meta.partition)
+        ours = (
+            self.identity.cluster_id,
+            self.identity.topic_id,
+            self.identity.topic,
+            self.identity.partition,
+        )
+        if theirs != ours or time.time() - meta.written_seconds > PROVABLE_SECONDS:
+            self.wipe()
+            return None
+        return meta.position
+
+    def _write(self, batch: WriteBatch, position: int) -> None:
+        identity = self.identity
+        meta = Meta(
+            identity.cluster_id,
+            identity.topic_id,
+            identity.topic,
+            identity.partition,
+            position,
+            int(time.time()),
+        )
+        batch.put(_META, msgspec.json.encode(meta), self._meta)
+        self._rocks.write(batch, self._write_options)
+        self.position = position
+
+    def _let_go(self) -> None:
+        self.attached = None
+        self.tables.clear()
+        rocks: Rdict | None = self.__dict__.pop("_rocks", None)
+        if rocks is not None:
+            rocks.close()
+        self.position = None
+
+
+def _options(cache: Cache) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_write_buffer_size(4 * _MiB)
+    options.set_db_write_buffer_size(32 * _MiB)
+    options.set_max_total_wal_size(64 * _MiB)
+    options.set_keep_log_file_num(2)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_max_background_jobs(2)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(cache)
+    # Most look-ups of client order ids are for ids that nobody has used yet.
+    blocks.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(blocks)
+    return options

@@ -1,0 +1,203 @@
+"""The engine on toy agents: real broker, real processes, killed for real."""
+
+import random
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.streaming.toy import Reader, Toy
+
+COUNT = 20_000
+
+
+@pytest.fixture
+def toy(broker: str, tmp_path: Path) -> Iterator[Toy]:
+    toy = Toy(broker, tmp_path)
+    yield toy
+    toy.stop_all()
+
+
+@pytest.fixture
+def totals(toy: Toy) -> Iterator[Reader]:
+    reader = toy.totals()
+    yield reader
+    reader.close()
+
+
+def assert_exact(reader: Reader, numbers: range) -> None:
+    """Every number was counted once, at both of the re-keyed sums."""
+    reader.read(1)
+    assert len(reader.ids) == len(numbers)
+    assert set(reader.ids.values()) == {1}
+    for key, value in reader.last.items():
+        expected = [n for n in numbers if n % 7 == int(key.removeprefix("n"))]
+        assert (value["count"], value["total"]) == (len(expected), sum(expected))
+
+
+def test_every_record_counts_once_while_workers_are_killed(toy: Toy, totals: Reader) -> None:
+    numbers = range(100_000)
+    toy.publish(numbers)
+    chance = random.Random(7)
+    for worker in ("w0", "w1"):
+        toy.start(worker)
+    assert totals.read_until(1) >= 1
+    for _ in range(6):
+        worker = chance.choice(["w0", "w1"])
+        totals.read_until(len(totals.ids) + chance.randrange(1, 10_000), seconds=10)
+        toy.kill(worker)
+        toy.start(worker)
+    totals.read_until(len(numbers))
+    assert_exact(totals, numbers)
+
+
+def test_workers_come_and_go_under_load(toy: Toy, totals: Reader) -> None:
+    numbers = range(60_000)
+    toy.start("w0")
+    toy.publish(range(30_000))
+    assert totals.read_until(5_000) >= 5_000
+    toy.start("w1")
+    assert totals.read_until(15_000) >= 15_000
+    toy.start("w2")
+    toy.publish(range(30_000, 60_000))
+    assert totals.read_until(40_000) >= 40_000
+    assert toy.stop("w0") == 0
+    assert totals.read_until(50_000) >= 50_000
+    assert toy.stop("w1") == 0
+    totals.read_until(len(numbers))
+    assert_exact(totals, numbers)
+
+
+def test_a_graceful_stop_leaves_no_lag_and_no_transaction_open(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(COUNT))
+    toy.start("w0")
+    assert totals.read_until(COUNT) == COUNT
+    deadline = time.monotonic() + 20
+    while any(toy.lag().values()) and time.monotonic() < deadline:
+        totals.read()
+    assert set(toy.lag().values()) == {0}
+    assert toy.stop("w0") == 0
+    # Another worker gets the partitions without waiting for a session to time out.
+    began = time.monotonic()
+    toy.start("w1")
+    toy.publish(range(COUNT, COUNT + 100))
+    assert totals.read_until(COUNT + 100) == COUNT + 100
+    assert time.monotonic() - began < 6 + 6  # start-up included; the session's time-out alone is 6 s
+    assert_exact(totals, range(COUNT + 100))
+
+
+def test_a_lost_state_folder_is_rebuilt_from_the_changelog(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(COUNT))
+    toy.start("w0")
+    assert totals.read_until(COUNT) == COUNT
+    toy.kill("w0")
+    shutil.rmtree(toy.folder / "w0")
+    toy.publish(range(COUNT, 2 * COUNT))
+    toy.start("w0")
+    totals.read_until(2 * COUNT)
+    assert_exact(totals, range(2 * COUNT))
+
+
+def test_a_damaged_store_is_rebuilt_from_the_changelog(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(COUNT))
+    toy.start("w0")
+    assert totals.read_until(COUNT) == COUNT
+    toy.stop("w0")
+    for current in (toy.folder / "w0").rglob("CURRENT"):
+        current.write_bytes(b"not a manifest\n")
+    toy.publish(range(COUNT, 2 * COUNT))
+    toy.start("w0")
+    totals.read_until(2 * COUNT)
+    assert_exact(totals, range(2 * COUNT))
+
+
+def test_a_store_from_an_older_time_catches_up(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(COUNT))
+    toy.start("w0")
+    assert totals.read_until(COUNT) == COUNT
+    toy.stop("w0")
+    shutil.copytree(toy.folder / "w0", toy.folder / "older")
+    toy.publish(range(COUNT, 2 * COUNT))
+    toy.start("w0")
+    assert totals.read_until(2 * COUNT) == 2 * COUNT
+    toy.stop("w0")
+    toy.publish(range(2 * COUNT, 3 * COUNT))
+    toy.start("older")
+    totals.read_until(3 * COUNT)
+    assert_exact(totals, range(3 * COUNT))
+
+
+def test_an_agent_that_raises_stops_the_worker_before_anything_is_committed(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(1_000))
+    toy.start("w0")
+    assert totals.read_until(1_000) == 1_000
+    toy.publish(range(1_000, 1_001), keys=1)
+    toy.publish_raw(b"raise")
+    assert toy.workers["w0"].wait(30) == 70
+    assert "did not finish its frame" in toy.log("w0").read_text()
+    # The worker comes back to the same record and stops again: it is neither skipped nor half done.
+    toy.start("w0")
+    assert toy.workers["w0"].wait(30) == 70
+
+
+def test_every_hop_through_kafka_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
+    outputs = []
+    for through_kafka in (False, True):
+        toy = Toy(broker, tmp_path / str(through_kafka), partitions=1)
+        reader = toy.totals()
+        try:
+            toy.publish(range(5_000))
+            toy.start("w0", through_kafka=through_kafka)
+            assert reader.read_until(5_000) == 5_000
+            ids = [name.partition("-numbers")[2] for name in reader.ids]
+            outputs.append((ids, reader.last.keys(), [v["total"] for v in reader.last.values()]))
+        finally:
+            reader.close()
+            toy.stop_all()
+    assert outputs[0] == outputs[1]
+
+
+def test_the_way_of_carrying_hops_changes_on_live_state(toy: Toy, totals: Reader) -> None:
+    for round_, through_kafka in enumerate((False, True, False)):
+        toy.publish(range(round_ * 5_000, (round_ + 1) * 5_000))
+        toy.start("w0", through_kafka=through_kafka)
+        assert totals.read_until((round_ + 1) * 5_000) == (round_ + 1) * 5_000
+        time.sleep(1)  # long enough for an idle worker to commit past the last control record
+        assert toy.stop("w0") == 0
+    assert_exact(totals, range(15_000))
+
+
+def test_the_way_back_is_refused_while_records_wait(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(COUNT))
+    toy.start("w0", through_kafka=True, TOY_MAX_RECORDS="50")
+    assert totals.read_until(100) >= 100
+    toy.kill("w0")
+    toy.start("w0", through_kafka=False)
+    assert toy.workers["w0"].wait(30) == 70
+    assert "wait to be handled" in toy.log("w0").read_text()
+    toy.start("w0", through_kafka=True)
+    totals.read_until(COUNT)
+    assert_exact(totals, range(COUNT))
+
+
+def test_a_second_worker_of_the_same_name_fences_the_first(toy: Toy, totals: Reader) -> None:
+    toy.start("w0")
+    toy.publish(range(1_000))
+    assert totals.read_until(1_000) == 1_000
+    first = toy.workers["w0"]
+    toy.start("w0", TOY_DATA=str(toy.folder / "elsewhere"))
+    assert first.wait(30) == 70
+    toy.publish(range(1_000, 2_000))
+    totals.read_until(2_000)
+    assert_exact(totals, range(2_000))
+
+
+def test_fausts_own_web_still_answers(toy: Toy, totals: Reader, free_port: int) -> None:
+    toy.start("w0", TOY_WEB_PORT=str(free_port))
+    toy.publish(range(10))
+    assert totals.read_until(10) == 10
+    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/", timeout=10) as answer:
+        assert answer.status == 200
