@@ -1,0 +1,72 @@
+"""Everything the demonstration makes of the topics: the summary, the checks and the latencies, fed in one pass."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bourse.cli.demo.checks import Check, Checks
+from bourse.cli.demo.follower import Arrival
+from bourse.cli.demo.latency import MEASURED, Latencies
+from bourse.cli.demo.money_checks import (
+    CashConserved,
+    NothingReserved,
+    PositionsAgree,
+    SettlementNets,
+    SharesConserved,
+    WalletChain,
+)
+from bourse.cli.demo.order_checks import (
+    OUTPUTS,
+    BooksEmpty,
+    EventIds,
+    NoDeadLetters,
+    OrdersAnswered,
+    OrdersFinished,
+    RealCancels,
+    RealTrades,
+    TwoLegs,
+)
+from bourse.cli.demo.summary import Summary
+from bourse.cli.trading_day import KNOWN_TRUTH, cancelled_quantities
+from bourse.pipeline.outputs import Topic
+
+TOPICS: Final = OUTPUTS | {Topic.ORDERS}
+
+
+def all_checks(stated_cancels: Mapping[str, int]) -> list[Check]:
+    """Return every check, in the order in which they are told."""
+    return [
+        RealTrades(KNOWN_TRUTH),
+        RealCancels(stated_cancels),
+        BooksEmpty(),
+        EventIds(),
+        OrdersAnswered(),
+        OrdersFinished(),
+        NoDeadLetters(),
+        TwoLegs(),
+        CashConserved(),
+        SharesConserved(),
+        WalletChain(),
+        NothingReserved(),
+        PositionsAgree(),
+        SettlementNets(),
+    ]
+
+
+class Story:
+    """What the reader has seen so far."""
+
+    def __init__(self) -> None:
+        self.summary = Summary()
+        self.checks = Checks(all_checks(cancelled_quantities()))
+        self.latencies = Latencies()
+
+    def see(self, arrival: Arrival) -> None:
+        """Take in one record."""
+        topic, record = arrival.topic, arrival.record
+        if topic is Topic.ORDERS:
+            self.latencies.order(arrival.position, arrival.timestamp_ms)
+        elif topic in MEASURED:
+            event_id: str = getattr(record, "event_id", "")
+            self.latencies.arrival(topic, event_id, arrival.arrived_ns)
+        self.summary.see(record)
+        self.checks.see(topic, record)

@@ -1,0 +1,53 @@
+"""`bourse worker`: one worker in the foreground; start as many as there are cores or machines."""
+
+import fcntl
+import os
+from typing import IO, Annotated
+
+import typer
+
+from bourse.cli.errors import CliError
+from bourse.settings import Settings
+
+
+def worker(
+    id: Annotated[  # noqa: A002  (the option is called --id)
+        str | None,
+        typer.Option("--id", help="Name of the worker: unique in its group, the same after a restart."),
+    ] = None,
+) -> None:
+    """Run one worker until it is stopped (SIGTERM or Ctrl-C), which commits and leaves the group."""
+    if id is not None:
+        os.environ["BOURSE_WORKER_ID"] = id
+    settings = Settings.read()
+    lock = _lock(settings)
+    # Late: Faust takes a second to import, and reads settings at import time.
+    from faust import Worker  # noqa: PLC0415
+
+    from bourse.agents.build import create_app  # noqa: PLC0415
+
+    app = create_app(settings)
+    _write_port(settings, app.conf.web_port)
+    try:
+        Worker(
+            app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False
+        ).execute_from_commandline()
+    finally:
+        lock.close()
+
+
+def _lock(settings: Settings) -> IO[str]:
+    folder = settings.state_dir / settings.worker_id
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        problem = f"A worker named {settings.worker_id} runs on this machine already."
+        raise CliError(problem, "Give this one another name with --id.") from None
+    return lock
+
+
+def _write_port(settings: Settings, port: int) -> None:
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    (settings.run_dir / f"{settings.worker_id}.port").write_text(f"{port}\n")
