@@ -1,0 +1,96 @@
+"""Orders to settlements: a burst of orders waits in Kafka, workers start, and everything is worked off.
+
+`python -m bench throughput [--orders N] [--workers N] [--partitions N]`
+"""
+
+import argparse
+import itertools
+import time
+from dataclasses import dataclass
+
+from bench.orders import market, orders, reference_data
+from bench.stack import Stack, publish, stack
+from bourse.agents.wire import Wire
+from bourse.schemas.records import Order
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What one run came to."""
+
+    orders: int
+    trades: int
+    records: int
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+    def lines(self) -> list[str]:
+        """Return the figures as lines for people."""
+        return [
+            f"orders                  {self.orders:>12,}",
+            f"trades                  {self.trades:>12,}",
+            f"records written         {self.records:>12,}",
+            f"orders/s                {self.orders / self.seconds:>12,.0f}",
+            f"records/s               {self.records / self.seconds:>12,.0f}",
+            f"worker CPU per order    {self.cpu_seconds / self.orders * 1e6:>9,.1f} us",
+            f"worker peak memory      {self.peak_mib:>9,.0f} MiB",
+        ]
+
+
+OUTPUTS = (
+    "validated",
+    "risk-approved",
+    "trades",
+    "positions",
+    "settlements",
+    "releases",
+    "order-events",
+    "wallet-transactions",
+    "tape",
+    "book-updates",
+)
+
+
+def preload(made: Stack, wire: Wire, count: int) -> None:
+    """Publish `count` orders without waiting for anybody."""
+    producer, encode = made.producer(), wire.encoders[Order]
+    topic = made.settings.topic("orders")
+    flow = orders(market(made.settings.partitions))
+    for number, order in enumerate(itertools.islice(flow, count)):
+        producer.produce(topic, encode(order), order.account_id)
+        if number % 20_000 == 0:
+            producer.poll(0)
+    producer.flush()
+
+
+def run(count: int, workers: int, partitions: int) -> Throughput:
+    """Measure one burst on a fresh broker."""
+    with stack(partitions=partitions) as made:
+        wire = Wire(made.settings)
+        names = [f"w{n}" for n in range(workers)]
+        for name in names:
+            made.start_worker(name)
+        publish(made, wire, reference_data(market(partitions)))
+        made.stop_workers()
+        preload(made, wire, count)
+        for name in names:
+            made.start_worker(name)
+        time.sleep(1)
+        made.drain()
+        cpu, peak = made.cpu_seconds(), made.peak_mib()
+        sizes = {topic: made.timestamps(topic) for topic in OUTPUTS}
+        begin, end = min(sizes["validated"]), max(sizes["settlements"])
+        return Throughput(
+            count, len(sizes["trades"]) // 2, sum(map(len, sizes.values())), (end - begin) / 1000, cpu, peak
+        )
+
+
+def main(arguments: list[str]) -> None:
+    """Print the figures of one run."""
+    parser = argparse.ArgumentParser(prog="python -m bench throughput")
+    parser.add_argument("--orders", type=int, default=200_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--partitions", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    print(*run(chosen.orders, chosen.workers, chosen.partitions).lines(), sep="\n")

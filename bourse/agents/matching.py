@@ -1,0 +1,16 @@
+"""The matching agent: approved orders in, trades, releases, tape and book updates out."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+from bourse.agents.runner import StageRunner
+from bourse.streaming.frames import Frame
+
+
+def agent(runner: StageRunner) -> Callable[[AsyncIterator[Frame]], Coroutine[None, None, None]]:
+    """Return the agent that takes frames through the stage."""
+
+    async def matching(frames: AsyncIterator[Frame]) -> None:
+        async for frame in frames:
+            runner.run(frame)
+
+    return matching

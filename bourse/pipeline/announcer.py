@@ -1,0 +1,93 @@
+"""The announcer: copies what concerns everybody into every partition, where each stage finds it in one order.
+
+Decides whether reference data make sense at all; refuses to know what anybody does with them. Keeps nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.forms import clipped, is_id, is_name
+from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.outputs import Output, Outputs, Record, Topic
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Announcement,
+    AnnouncementKind,
+    CorporateAction,
+    Instrument,
+    SessionEvent,
+)
+from bourse.schemas.units import TimeNs
+
+LETTER: Final = "a"
+MAX_SETTLEMENT_DAYS: Final = 30
+
+Content: TypeAlias = tuple[AnnouncementKind, Instrument | None, CorporateAction | None, SessionEvent | None]
+Handle: TypeAlias = Callable[[State, str, str, Record, TimeNs], list[Output]]
+
+
+def announce(partitions: int, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
+    """Return a copy of the record for each of the partitions, in their order.
+
+    Raises:
+        NotOurs: the record is no reference data, or says something that cannot be.
+    """
+    key, (kind, instrument, corporate_action, session) = _content(topic, record)
+    outputs = Outputs(cause, LETTER)
+    for partition in range(partitions):
+        announcement = Announcement(outputs.next_id(), kind, instrument, corporate_action, session, time_ns)
+        outputs.put(Topic.ANNOUNCEMENTS, key, announcement, partition)
+    return outputs.items
+
+
+def handler(partitions: int) -> Handle:
+    """Return the announcer in the shape of a stage, for that number of partitions."""
+
+    def handle(_: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
+        return announce(partitions, topic, cause, record, time_ns)
+
+    return handle
+
+
+def _content(topic: str, record: Record) -> tuple[str, Content]:
+    match record:
+        case Instrument():
+            _check_instrument(record)
+            return record.symbol, (AnnouncementKind.INSTRUMENT, record, None, None)
+        case CorporateAction():
+            _require(is_name(record.symbol), f"malformed symbol {clipped(record.symbol)}")
+            _require(is_id(record.action_id), f"malformed action_id {clipped(record.action_id)}")
+            return record.symbol, (AnnouncementKind.CORPORATE_ACTION, None, record, None)
+        case SessionEvent():
+            _require(is_name(record.market), f"malformed market {clipped(record.market)}")
+            _require(record.symbol is None or is_name(record.symbol), "malformed symbol")
+            return record.market, (AnnouncementKind.SESSION, None, None, record)
+        case _:
+            message = f"the announcer has no use for a {type(record).__name__} on {topic}"
+            raise NotOurs(message)
+
+
+def _check_instrument(instrument: Instrument) -> None:
+    _require(is_name(instrument.symbol), f"malformed symbol {clipped(instrument.symbol)}")
+    _require(is_name(instrument.market), f"malformed market {clipped(instrument.market)}")
+    _require(is_name(instrument.currency), f"malformed currency {clipped(instrument.currency)}")
+    # Wallets are kept by asset: shares named like the cash that pays for them would mix with it.
+    _require(instrument.symbol != instrument.currency, "symbol and currency are the same")
+    _require(instrument.tick_size > 0, f"tick_size {instrument.tick_size} is not above 0")
+    _require(instrument.lot_size > 0, f"lot_size {instrument.lot_size} is not above 0")
+    for name, bps in (("maker", instrument.maker_fee_bps), ("taker", instrument.taker_fee_bps)):
+        _require(0 <= bps <= BASIS_POINTS, f"{name}_fee_bps {bps} is not in 0..{BASIS_POINTS}")
+    _require(
+        0 <= instrument.settlement_days <= MAX_SETTLEMENT_DAYS,
+        f"settlement_days {instrument.settlement_days} is not in 0..{MAX_SETTLEMENT_DAYS}",
+    )
+    _require(
+        instrument.reference_price is None or instrument.reference_price >= 0,
+        f"reference_price {instrument.reference_price} is below 0",
+    )
+
+
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not holds:
+        raise NotOurs(otherwise)

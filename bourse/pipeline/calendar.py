@@ -1,0 +1,71 @@
+"""When trades settle: sessions of a market's exchange calendar, and the date of a time.
+
+The calendars are those of exchange-calendars, by MIC; a market it does not have, or a date outside its range, counts
+Monday to Friday. Refuses to know what today is: the range of each calendar is fixed here.
+"""
+
+import datetime as dt
+import warnings
+from bisect import bisect_left, bisect_right
+from functools import lru_cache
+from typing import Final
+
+from bourse.schemas.units import TimeNs
+
+FIRST: Final = dt.date(1990, 1, 1)
+LAST: Final = dt.date(2060, 12, 31)
+_EPOCH: Final = dt.date(1970, 1, 1)
+_DAY_NS: Final = 86_400 * 10**9
+_SATURDAY: Final = 5
+
+
+@lru_cache(maxsize=4096)
+def settlement_date(market: str, trade_date: dt.date, settlement_days: int) -> dt.date:
+    """Return the session that is `settlement_days` sessions after a trade date; 0 is the first one from that date on."""
+    sessions = _sessions(market)
+    if sessions and trade_date >= sessions[0]:
+        place = (
+            bisect_right(sessions, trade_date) + settlement_days - 1
+            if settlement_days
+            else bisect_left(sessions, trade_date)
+        )
+        if place < len(sessions):
+            return sessions[place]
+    return _weekday_after(trade_date, settlement_days)
+
+
+@lru_cache(maxsize=64)
+def utc_date(time_ns: TimeNs) -> dt.date:
+    """Return the UTC date of a time."""
+    return _EPOCH + dt.timedelta(days=time_ns // _DAY_NS)
+
+
+@lru_cache(maxsize=256)
+def _sessions(market: str) -> list[dt.date]:
+    """Return every session that the market's calendar knows between FIRST and LAST; none for a market it has not."""
+    # Imported on first use: it brings pandas with it, which takes a second.
+    import exchange_calendars as xc  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        # Its own use of pandas deprecations is not for us to mend, and tests turn warnings into errors.
+        warnings.simplefilter("ignore")
+        try:
+            # A year that every calendar has, just to ask the calendar for its bounds: the defaults would ask a clock.
+            known = xc.get_calendar(market, start="2022-01-03", end="2022-12-30")
+        except xc.errors.InvalidCalendarName:
+            return []
+        first, last = known.bound_min(), known.bound_max()
+        calendar = xc.get_calendar(
+            market,
+            start=FIRST if first is None else max(FIRST, first.date()),
+            end=LAST if last is None else min(LAST, last.date()),
+        )
+        return [session.date() for session in calendar.sessions]
+
+
+def _weekday_after(date: dt.date, weekdays: int) -> dt.date:
+    while weekdays or date.weekday() >= _SATURDAY:
+        date += dt.timedelta(days=1)
+        if weekdays and date.weekday() < _SATURDAY:
+            weekdays -= 1
+    return date

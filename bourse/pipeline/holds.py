@@ -1,0 +1,75 @@
+"""What a live order must reserve. Decides the amount, whatever the book may have answered meanwhile; moves no balance.
+
+An order's prices and totals change by replaces, which the account side asks for and the book answers later, while fills
+and releases come home on two topics in any order. A hold therefore remembers every state that the order may be in, in
+the book's order, as steps (total, price):
+
+1. the states that are over, as one step, while fills from them are still on the way (`earlier_*`);
+2. the state that the book has last confirmed (`order_quantity`, `price`);
+3. each replace that it has not answered yet (`pending`).
+
+The book walks through the steps from first to last, may skip any (a rejected replace), and fills up to a step's total
+at no worse than its price. What can still be spent is the dearest such walk, and that is what stays reserved.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from bourse.pipeline.money import with_fee
+from bourse.schemas.records import Hold, Side
+
+Step: TypeAlias = tuple[int, int]
+"""Total quantity and price of a state that the order may be in."""
+
+MAX_PENDING_REPLACES: Final = 32
+"""Replaces that may wait for the book's answer at a time: the dearest walk costs the square of their number."""
+
+
+def reserve(hold: Hold) -> int:
+    """Return what the order can still cost: cash with fees for a buy, shares for a sell."""
+    if not hold.pending and hold.earlier_quantity <= hold.cum_quantity:
+        remaining = max(0, hold.order_quantity - hold.cum_quantity)
+        return with_fee(remaining * hold.price, hold.fee_bps) if hold.side is Side.BUY else remaining
+    steps = _steps(hold)
+    if hold.side is Side.BUY:
+        return with_fee(dearest_walk(hold.cum_quantity, steps), hold.fee_bps)
+    return max(0, max(total for total, _ in steps) - hold.cum_quantity)
+
+
+def is_over(hold: Hold) -> bool:
+    """Say whether nothing can come home for the order any more."""
+    return hold.cum_quantity == hold.order_quantity and not hold.pending
+
+
+def last_price(hold: Hold) -> int:
+    """Return the price that the order has after all replaces that were asked for."""
+    return hold.pending[-1].price if hold.pending else hold.price
+
+
+def dearest_price_so_far(hold: Hold) -> int:
+    """Return the highest price of a fill that is still on the way from the states that the book has confirmed."""
+    on_the_way = hold.earlier_quantity > hold.cum_quantity
+    return max(hold.price, hold.earlier_price) if on_the_way else hold.price
+
+
+def _steps(hold: Hold) -> list[Step]:
+    return [
+        (hold.earlier_quantity, hold.earlier_price),
+        (hold.order_quantity, hold.price),
+        *((replace.order_quantity, replace.price) for replace in hold.pending),
+    ]
+
+
+def dearest_walk(cum: int, steps: Sequence[Step]) -> int:
+    """Return the most that fills can cost from `cum` on, walking through the steps in order and skipping any.
+
+    Filling a step either not at all or up to its total is enough to look at: the cost is convex in between.
+    """
+    dearest = dict.fromkeys((cum, *(total for total, _ in steps if total > cum)), 0)
+    for total, price in reversed(steps):
+        if total > cum:
+            beyond = dearest[total]
+            for start, cost in dearest.items():
+                if start < total:
+                    dearest[start] = max(cost, (total - start) * price + beyond)
+    return dearest[cum]

@@ -1,0 +1,53 @@
+"""Matching: who trades with whom, at what price, and what rests. One book for each symbol, price-time priority.
+
+Trades at the resting order's price, and tells the account side of every quantity that will not trade any more. Refuses to
+know wallets, accounts and limits: all that an order needs was fixed when risk let it through, and travels with it.
+"""
+
+from typing import Final
+
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.matching import cancels, new_orders, replaces
+from bourse.pipeline.matching.turn import Turn
+from bourse.pipeline.outputs import Output, Outputs, Record
+from bourse.pipeline.state import State
+from bourse.schemas.records import Announcement, ApprovedOrder, OrderAction, SessionKind
+from bourse.schemas.units import TimeNs
+
+LETTER: Final = "m"
+_ACTS: Final = {
+    OrderAction.NEW: new_orders.enter,
+    OrderAction.CANCEL: cancels.cancel,
+    OrderAction.REPLACE: replaces.change,
+    OrderAction.MASS_CANCEL: cancels.mass_cancel,
+}
+
+
+def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
+    """Let one message act on its book, or the close of a market on all of its books.
+
+    Raises:
+        NotOurs: the record is neither, or has a symbol that could not key a book.
+        InvariantBroken: the book is in a state that cannot be.
+    """
+    outputs = Outputs(cause, LETTER)
+    match record:
+        case ApprovedOrder():
+            _act(state, outputs, cause, record, time_ns)
+        case Announcement():
+            # What a phase or halt allows is read from the tables that validation keeps of these.
+            if record.session is not None and record.session.kind is SessionKind.CLOSED:
+                cancels.expire(state, outputs, cause, record.session, time_ns)
+        case _:
+            message = f"matching has no use for a {type(record).__name__} on {topic}"
+            raise NotOurs(message)
+    return outputs.items
+
+
+def _act(state: State, outputs: Outputs, cause: str, order: ApprovedOrder, time_ns: TimeNs) -> None:
+    if not order.symbol or "/" in order.symbol:
+        message = f"{order.symbol!r} cannot be a symbol"
+        raise NotOurs(message)
+    turn = Turn(state, outputs, cause, order.symbol, time_ns)
+    _ACTS[order.action](turn, order)
+    turn.finish()

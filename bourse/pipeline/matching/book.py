@@ -1,0 +1,234 @@
+"""The order book of one symbol: who rests where, and who trades next. Price first, then time of arrival.
+
+Decides the order of execution, and nothing else: it knows no accounts, no fees and no events. Orders are the frozen
+rows of `resting_orders`, so the book can be built again from them at any time.
+
+What leaves is not searched for: a cancelled order empties its place in its level's queue, an empty level stays in its
+side's heap, and both are skipped when they come to the front, or swept when they are the most of what is there. That
+makes each message cost about the same whatever rests in the book.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bourse.pipeline.errors import InvariantBroken
+from bourse.schemas.records import RestingOrder, Side
+from bourse.schemas.units import Price, Quantity
+
+Fill: TypeAlias = tuple[RestingOrder, Quantity]
+"""A resting order as it is after the fill (`leaves_quantity` 0 if it left the book), and the quantity of the fill."""
+
+BUY: Final = Side.BUY
+FEW: Final = 32
+"""As many empty places or levels as nobody minds to keep."""
+
+
+class Place(Struct, gc=False):
+    """A place in the queue of a level, empty once its order has left.
+
+    Unknown to Python's cyclic collector, as it holds nothing that could refer back: a million of them cost no pause.
+    """
+
+    order: RestingOrder | None
+
+
+class Level:
+    """All orders of one side at one price, the oldest first, with cached totals."""
+
+    __slots__ = ("orders", "price", "quantity", "queue")
+
+    def __init__(self, price: Price) -> None:
+        self.price = price
+        self.quantity = 0
+        self.orders = 0
+        self.queue: deque[Place] = deque()
+
+    def sweep(self) -> None:
+        """Drop the empty places if they are the most."""
+        if len(self.queue) > 2 * self.orders + FEW:
+            self.queue = deque(place for place in self.queue if place.order is not None)
+
+
+class BookSide:
+    """The levels of one side; `rank` is the price with the sign that makes lower better."""
+
+    __slots__ = ("best", "empty", "heap", "levels", "sign")
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.levels: dict[int, Level] = {}  # every price that is in the heap, empty ones too
+        self.heap: list[int] = []  # ranks
+        self.empty = 0  # levels without an order
+        self.best: Level | None = None
+
+    def level_for(self, price: Price) -> Level:
+        """Return the level of a price that an order is about to join."""
+        level = self.levels.get(price)
+        if level is None:
+            level = self.levels[price] = Level(price)
+            heapq.heappush(self.heap, price * self.sign)
+        elif level.orders:
+            return level
+        else:
+            self.empty -= 1
+        if self.best is None or price * self.sign < self.best.price * self.sign:
+            self.best = level
+        return level
+
+    def emptied(self, level: Level) -> None:
+        """Take note that the last order of a level has left."""
+        self.empty += 1
+        level.queue.clear()
+        if level is self.best:
+            self._find_best()
+        elif 2 * self.empty > len(self.heap) + FEW:
+            self._sweep()
+
+    def walk(self) -> Iterator[Level]:
+        """Iterate over the levels that hold orders, the best first."""
+        for rank in sorted(self.heap):
+            level = self.levels[rank * self.sign]
+            if level.orders:
+                yield level
+
+    def _find_best(self) -> None:
+        heap = self.heap
+        while heap:
+            level = self.levels[heap[0] * self.sign]
+            if level.orders:
+                self.best = level
+                return
+            del self.levels[level.price]
+            heapq.heappop(heap)
+            self.empty -= 1
+        self.best = None
+
+    def _sweep(self) -> None:
+        self.levels = {price: level for price, level in self.levels.items() if level.orders}
+        self.heap = sorted(price * self.sign for price in self.levels)
+        self.empty = 0
+
+
+class Book:
+    """Both sides of a symbol's book, and its orders by id."""
+
+    __slots__ = ("asks", "bids", "places")
+
+    def __init__(self) -> None:
+        self.bids = BookSide(-1)
+        self.asks = BookSide(1)
+        self.places: dict[str, Place] = {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[RestingOrder]:
+        return (place.order for place in self.places.values() if place.order is not None)
+
+    def side(self, side: Side) -> BookSide:
+        """Return one side of the book."""
+        return self.bids if side is BUY else self.asks
+
+    def get(self, order_id: str) -> RestingOrder | None:
+        """Return the resting order with this id, or None."""
+        place = self.places.get(order_id)
+        return None if place is None else place.order
+
+    def best(self, side: Side) -> tuple[Price, Quantity] | None:
+        """Return the best price of a side and the quantity there, or None where nothing rests."""
+        level = self.side(side).best
+        return None if level is None else (level.price, Quantity(level.quantity))
+
+    def level(self, side: Side, price: Price) -> tuple[Quantity, int]:
+        """Return the quantity and the number of orders at a price."""
+        level = self.side(side).levels.get(price)
+        return (Quantity(0), 0) if level is None else (Quantity(level.quantity), level.orders)
+
+    def depth(self, side: Side) -> list[tuple[Price, Quantity, int]]:
+        """Return price, quantity and number of orders of each level of a side, the best first."""
+        return [(level.price, Quantity(level.quantity), level.orders) for level in self.side(side).walk()]
+
+    def queue(self, side: Side, price: Price) -> list[RestingOrder]:
+        """Return the orders at a price, the oldest first."""
+        level = self.side(side).levels.get(price)
+        return [] if level is None else [place.order for place in level.queue if place.order is not None]
+
+    def rest(self, order: RestingOrder) -> None:
+        """Add an order at the end of its price's queue."""
+        order_id = order.order_id
+        leaves = order.leaves_quantity
+        if leaves <= 0 or order.order_quantity != order.cum_quantity + leaves or order_id in self.places:
+            message = f"{order} cannot come to rest"
+            raise InvariantBroken(message)
+        level = (self.bids if order.side is BUY else self.asks).level_for(order.price)
+        place = self.places[order_id] = Place(order)
+        level.queue.append(place)
+        level.orders += 1
+        level.quantity += leaves
+
+    def remove(self, order_id: str) -> RestingOrder:
+        """Take an order out of the book and return it; KeyError if it does not rest here."""
+        place = self.places.pop(order_id)
+        order = place.order
+        assert order is not None, order_id
+        place.order = None
+        side = self.bids if order.side is BUY else self.asks
+        level = side.levels[order.price]
+        level.orders -= 1
+        level.quantity -= order.leaves_quantity
+        if level.orders:
+            level.sweep()
+        else:
+            side.emptied(level)
+        return order
+
+    def amend(self, order: RestingOrder) -> None:
+        """Put a changed order in the place of the one with its id, at the same price and not larger."""
+        place = self.places[order.order_id]
+        before = place.order
+        assert before is not None, order
+        if order.price != before.price or not 0 < order.leaves_quantity <= before.leaves_quantity:
+            message = f"{order} cannot keep the place of {before}"
+            raise InvariantBroken(message)
+        self.side(order.side).levels[order.price].quantity += order.leaves_quantity - before.leaves_quantity
+        place.order = order
+
+    def match(self, side: Side, price: Price, quantity: Quantity) -> list[Fill]:
+        """Trade up to `quantity` for an aggressor of `side` at `price` or better; return the fills in their order."""
+        against = self.asks if side is BUY else self.bids
+        limit = price * against.sign
+        fills: list[Fill] = []
+        wanted: int = quantity
+        while wanted and (level := against.best) is not None and level.price * against.sign <= limit:
+            wanted = self._take(level, wanted, fills)
+            if not level.orders:
+                against.emptied(level)
+        return fills
+
+    def _take(self, level: Level, wanted: int, fills: list[Fill]) -> int:
+        """Fill from the front of a level's queue; return what is still wanted."""
+        queue = level.queue
+        while wanted and level.orders:
+            place = queue[0]
+            order = place.order
+            if order is None:
+                queue.popleft()
+                continue
+            leaves = order.leaves_quantity
+            taken = leaves if leaves <= wanted else Quantity(wanted)
+            after = replace(order, cum_quantity=order.cum_quantity + taken, leaves_quantity=leaves - taken)
+            if leaves == taken:
+                queue.popleft()
+                del self.places[order.order_id]
+                level.orders -= 1
+            else:
+                place.order = after
+            level.quantity -= taken
+            wanted -= taken
+            fills.append((after, taken))
+        return wanted

@@ -1,0 +1,145 @@
+"""What the stages remember for one partition, as they see it: tables of frozen rows, and books derived from rows.
+
+Where rows are kept (RocksDB, changelog) and when they become durable is for the table layer; a stage only gets, puts,
+deletes and scans.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from bourse.schemas.records import (
+    Account,
+    BookState,
+    ClientOrder,
+    Halt,
+    Hold,
+    Instrument,
+    MarketState,
+    Obligation,
+    Position,
+    RestingOrder,
+    Wallet,
+    WalletRequest,
+)
+
+if TYPE_CHECKING:  # the book's room imports this one
+    from bourse.pipeline.matching.book import Book
+
+R = TypeVar("R")
+
+
+class Table(Protocol[R]):
+    """One table of one partition: rows by key."""
+
+    def get(self, key: str) -> R | None:
+        """Return the row of a key, or None."""
+        ...
+
+    def put(self, key: str, row: R) -> None:
+        """Write the row of a key."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the row of a key, if there is one."""
+        ...
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, R]]:
+        """Iterate over the rows whose keys begin with `prefix`, in key order; puts and deletes meanwhile are safe."""
+        ...
+
+
+class MemoryTable(Table[R]):
+    """A table in memory, for simulation and tests."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: dict[str, R] = {}
+
+    def get(self, key: str) -> R | None:
+        """Return the row of a key, or None."""
+        return self.rows.get(key)
+
+    def put(self, key: str, row: R) -> None:
+        """Write the row of a key."""
+        self.rows[key] = row
+
+    def delete(self, key: str) -> None:
+        """Remove the row of a key, if there is one."""
+        self.rows.pop(key, None)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, R]]:
+        """Iterate over a copy of the rows whose keys begin with `prefix`, in key order."""
+        return iter(sorted((item for item in self.rows.items() if item[0].startswith(prefix)), key=_key))
+
+
+def _key(item: tuple[str, object]) -> str:
+    return item[0]
+
+
+class State:
+    """All tables of one partition, and the order books derived from `resting_orders`."""
+
+    __slots__ = (
+        "accounts",
+        "books",
+        "client_orders",
+        "halts",
+        "holds",
+        "instruments",
+        "markets",
+        "obligations",
+        "order_books",
+        "positions",
+        "resting_orders",
+        "wallet_requests",
+        "wallets",
+    )
+
+    def __init__(
+        self,
+        *,
+        accounts: Table[Account],
+        instruments: Table[Instrument],
+        markets: Table[MarketState],
+        halts: Table[Halt],
+        client_orders: Table[ClientOrder],
+        wallet_requests: Table[WalletRequest],
+        wallets: Table[Wallet],
+        holds: Table[Hold],
+        positions: Table[Position],
+        obligations: Table[Obligation],
+        resting_orders: Table[RestingOrder],
+        books: Table[BookState],
+    ) -> None:
+        self.accounts = accounts
+        self.instruments = instruments
+        self.markets = markets
+        self.halts = halts
+        self.client_orders = client_orders
+        self.wallet_requests = wallet_requests
+        self.wallets = wallets
+        self.holds = holds
+        self.positions = positions
+        self.obligations = obligations
+        self.resting_orders = resting_orders
+        self.books = books
+        self.order_books: dict[str, Book] = {}
+
+    @classmethod
+    def in_memory(cls) -> "State":
+        """Return an empty state whose tables live in memory."""
+        return cls(
+            accounts=MemoryTable(),
+            instruments=MemoryTable(),
+            markets=MemoryTable(),
+            halts=MemoryTable(),
+            client_orders=MemoryTable(),
+            wallet_requests=MemoryTable(),
+            wallets=MemoryTable(),
+            holds=MemoryTable(),
+            positions=MemoryTable(),
+            obligations=MemoryTable(),
+            resting_orders=MemoryTable(),
+            books=MemoryTable(),
+        )

@@ -1,0 +1,37 @@
+"""Validation: is this a request that the market can read, about things that exist, at a time when it may be made?
+
+Gives every order message its id, lets a client order id be used once, and keeps what the operators publish (accounts,
+instruments, market phases, halts) for all stages. Refuses to know who can pay for an order, and what is in the book.
+"""
+
+from typing import Final
+
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.outputs import Output, Outputs, Record
+from bourse.pipeline.state import State
+from bourse.pipeline.validation import orders, reference
+from bourse.schemas.records import Account, Announcement, Order
+from bourse.schemas.units import TimeNs
+
+LETTER: Final = "v"
+
+
+def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
+    """Decide about one order message, or learn what an operator published.
+
+    Raises:
+        NotOurs: the record is none of these, or an account whose id could not key anything.
+    """
+    match record:
+        case Order():
+            outputs = Outputs(cause, LETTER)
+            orders.decide(state, outputs, cause, record, time_ns)
+            return outputs.items
+        case Account():
+            reference.learn_account(state, record)
+        case Announcement():
+            reference.learn(state, record, time_ns)
+        case _:
+            message = f"validation has no use for a {type(record).__name__} on {topic}"
+            raise NotOurs(message)
+    return []

@@ -1,0 +1,88 @@
+"""What operators publish: accounts, instruments, phases, halts. Decides which of it replaces what was known before."""
+
+import datetime as dt
+from typing import Final
+
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.forms import clipped, is_name
+from bourse.pipeline.ids import pair_key
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Account,
+    Announcement,
+    Halt,
+    MarketState,
+    SessionEvent,
+    SessionKind,
+)
+from bourse.schemas.units import TimeNs
+
+NO_SESSION_YET: Final = TimeNs(-1)
+"""Time of a market state that an order began, so that any session event may correct its date."""
+
+
+def learn_account(state: State, account: Account) -> None:
+    """Keep an account as it is now."""
+    if not is_name(account.account_id):
+        message = f"malformed account_id {clipped(account.account_id)}"
+        raise NotOurs(message)
+    state.accounts.put(account.account_id, account)
+
+
+def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
+    """Keep what an announcement says about an instrument or a market; corporate actions concern holders, not orders."""
+    if announcement.instrument is not None:
+        state.instruments.put(announcement.instrument.symbol, announcement.instrument)
+    if announcement.session is not None:
+        _learn_session(state, announcement.session, time_ns)
+
+
+def begin_market(state: State, market: str, date: dt.date) -> dt.date:
+    """Return the business date of a market; its first order begins it, if no session event has."""
+    row = state.markets.get(market)
+    if row is None:
+        row = MarketState(market, SessionKind.OPEN, date, NO_SESSION_YET)
+        state.markets.put(market, row)
+    return row.business_date
+
+
+def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
+    key = session.market if session.symbol is None else pair_key(session.market, session.symbol)
+    match session.kind:
+        case SessionKind.HALT:
+            state.halts.put(key, Halt(time_ns))
+        case SessionKind.RESUME:
+            state.halts.delete(key)
+        case SessionKind.TICK:
+            pass
+        case _:
+            _enter_phase(state, session, key, time_ns)
+            return
+    if session.symbol is None:
+        _move_date(state, session, time_ns)
+
+
+def _enter_phase(state: State, session: SessionEvent, key: str, time_ns: TimeNs) -> None:
+    """Enter a phase: of one symbol, or of the market with every symbol that had a phase of its own."""
+    known = state.markets.get(key)
+    date = session.business_date if known is None else _later(known, session)
+    state.markets.put(key, MarketState(session.market, session.kind, date, time_ns))
+    if session.symbol is None:
+        for symbol_key, _ in state.markets.scan(f"{key}/"):
+            state.markets.delete(symbol_key)
+
+
+def _move_date(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
+    """Move date and time, forward only, and leave the phase; a market nobody has opened or closed is OPEN."""
+    known = state.markets.get(session.market)
+    phase = SessionKind.OPEN if known is None else known.phase
+    date = session.business_date if known is None else _later(known, session)
+    time = time_ns if known is None else TimeNs(max(known.event_time_ns, time_ns))
+    state.markets.put(session.market, MarketState(session.market, phase, date, time))
+
+
+def _later(known: MarketState, session: SessionEvent) -> dt.date:
+    """Return the date that holds after a session event: dates do not go back, as what is settled stays settled."""
+    if known.event_time_ns == NO_SESSION_YET:
+        return session.business_date
+    return max(known.business_date, session.business_date)

@@ -1,0 +1,66 @@
+"""Workers are killed, added and taken away under load; the committed outputs alone must prove that nothing happened."""
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from bench.orders import market, orders, reference_data
+from bourse.settings import Settings
+from tests.agents.proof import Proof
+from tests.agents.workers import Workers
+
+ORDERS = 100_000
+FEWER = 40_000
+
+
+@pytest.fixture
+def kafka(kafka: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:  # noqa: ARG001 - its environment is kept
+    """The same market with 4 partitions."""
+    monkeypatch.setenv("BOURSE_PARTITIONS", "4")
+    return Settings.read()
+
+
+@pytest.fixture
+def open_market(workers: Workers) -> Iterator[Workers]:
+    """Two workers, and a market with its reference data and deposits in place."""
+    workers.start("w0")
+    workers.start("w1")
+    workers.publish(reference_data(market(workers.settings.partitions)))
+    yield workers
+
+
+def publish_orders(workers: Workers, first: int, last: int) -> None:
+    for order in itertools.islice(orders(market(workers.settings.partitions)), first, last):
+        workers.send("orders", order.account_id, order)
+    workers.flush()
+
+
+def test_nothing_is_lost_or_doubled_when_workers_are_killed(open_market: Workers) -> None:
+    workers, chance = open_market, random.Random(11)
+    publish_orders(workers, 0, ORDERS)
+    for _ in range(6):
+        workers.wait_for("validated", workers.end_offsets("validated") + chance.randrange(1, 8_000))
+        name = chance.choice(["w0", "w1"])
+        workers.kill(name)
+        workers.start(name)
+    workers.drain()
+    workers.assert_alive()
+    Proof(workers).check_all()
+
+
+def test_nothing_is_lost_or_doubled_when_workers_come_and_go(open_market: Workers) -> None:
+    workers = open_market
+    publish_orders(workers, 0, FEWER // 2)
+    workers.start("w2")
+    workers.wait_for("validated", FEWER // 8)
+    workers.stop("w0")
+    workers.start("w3")
+    publish_orders(workers, FEWER // 2, FEWER)
+    workers.wait_for("validated", FEWER // 2)
+    workers.stop("w1")
+    workers.stop("w2")
+    workers.drain()
+    workers.assert_alive()
+    Proof(workers).check_all()

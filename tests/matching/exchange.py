@@ -1,0 +1,144 @@
+"""A book to talk to in tests: commands in, outputs by topic out."""
+
+from typing import TypeVar
+
+from bourse.pipeline import matching
+from bourse.pipeline.outputs import Output, Record, Topic
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Announcement,
+    AnnouncementKind,
+    ApprovedOrder,
+    BookUpdate,
+    Halt,
+    MarketState,
+    OrderAction,
+    OrderEvent,
+    Release,
+    RestingOrder,
+    SessionEvent,
+    SessionKind,
+    Side,
+    TapePrint,
+    TimeInForce,
+    Trade,
+)
+from bourse.schemas.units import Quantity, TimeNs
+from tests.strategies import DAY, MARKET, SYMBOL, BookMessage
+
+R = TypeVar("R", bound=Record)
+GTC, IOC = TimeInForce.GTC, TimeInForce.IOC
+
+
+class Heard:
+    """What the book said to one message."""
+
+    def __init__(self, outputs: list[Output]) -> None:
+        self.outputs = outputs
+        self.trades = self._all(Trade)
+        self.events = self._all(OrderEvent)
+        self.releases = self._all(Release)
+        self.tape = self._all(TapePrint)
+        self.updates = self._all(BookUpdate)
+
+    def _all(self, record_type: type[R]) -> list[R]:
+        return [record for _, _, record, _ in self.outputs if isinstance(record, record_type)]
+
+    @property
+    def topics(self) -> list[Topic]:
+        return [topic for topic, _, _, _ in self.outputs]
+
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        return [(event.order_id, event.status.value) for event in self.events]
+
+    @property
+    def fills(self) -> list[tuple[str, str, int, int]]:
+        """Taker, maker, price and quantity of each trade."""
+        return [
+            (trade.order_id, trade.contra_order_id, trade.price, trade.quantity)
+            for trade in self.trades
+            if trade.liquidity == "TAKER"
+        ]
+
+
+class Exchange:
+    """The matching stage over an empty state; orders are named `0-<offset>` as they are sent."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = State.in_memory() if state is None else state
+        self.sent = 0
+
+    def send(self, message: BookMessage) -> Heard:
+        topic = Topic.RISK_APPROVED if isinstance(message, ApprovedOrder) else Topic.ANNOUNCEMENTS
+        cause = message.event_id
+        return Heard(matching.handle(self.state, topic, cause, message, message.event_time_ns))
+
+    def order(self, action: OrderAction, account: str, **fields: object) -> ApprovedOrder:
+        """Return the next message as risk would let it through."""
+        number = self.sent
+        self.sent += 1
+        usual: dict[str, object] = {
+            "event_id": f"orders/0/{number}/v0/r0",
+            "order_id": f"0-{number}",
+            "client_order_id": f"C{number}",
+            "symbol": SYMBOL,
+            "event_time_ns": TimeNs(1_558_594_800 * 10**9 + number),
+            "market": MARKET,
+            "maker_fee_bps": 10,
+            "taker_fee_bps": 25,
+            "business_date": DAY,
+        }
+        return ApprovedOrder(action=action, account_id=account, **(usual | fields))  # type: ignore[arg-type]
+
+    def new(self, account: str, side: Side, quantity: int, price: int, /, **fields: object) -> Heard:
+        fields = {"side": side, "quantity": Quantity(quantity), "price": price} | fields
+        return self.send(self.order(OrderAction.NEW, account, **fields))
+
+    def buy(self, account: str, quantity: int, price: int, /, **fields: object) -> Heard:
+        return self.new(account, Side.BUY, quantity, price, **fields)
+
+    def sell(self, account: str, quantity: int, price: int, /, **fields: object) -> Heard:
+        return self.new(account, Side.SELL, quantity, price, **fields)
+
+    def cancel(self, account: str, target: str | None, **fields: object) -> Heard:
+        return self.send(self.order(OrderAction.CANCEL, account, target_order_id=target, **fields))
+
+    def replace(
+        self, account: str, target: str | None, quantity: int, price: int | None = None, /, **fields: object
+    ) -> Heard:
+        fields = {"target_order_id": target, "quantity": quantity, "price": price, "side": Side.BUY} | fields
+        return self.send(self.order(OrderAction.REPLACE, account, **fields))
+
+    def mass_cancel(self, account: str, **fields: object) -> Heard:
+        return self.send(self.order(OrderAction.MASS_CANCEL, account, **fields))
+
+    def session(self, kind: SessionKind, symbol: str | None = None, market: str = MARKET) -> Heard:
+        """Announce a session event, kept in the tables first as validation does."""
+        number = self.sent
+        self.sent += 1
+        key = market if symbol is None else f"{market}/{symbol}"
+        if kind is SessionKind.HALT:
+            self.state.halts.put(key, Halt())
+        elif kind is SessionKind.RESUME:
+            self.state.halts.delete(key)
+        else:
+            self.state.markets.put(key, MarketState(market, kind, DAY))
+        session = SessionEvent(market, kind, symbol, DAY, TimeNs(number))
+        return self.send(Announcement(f"sessions/0/{number}/a0", AnnouncementKind.SESSION, session=session))
+
+    def restart(self) -> None:
+        """Forget what can be built again from rows."""
+        self.state.order_books.clear()
+
+    def resting(self, order_id: str, symbol: str = SYMBOL) -> RestingOrder | None:
+        return self.state.resting_orders.get(f"{symbol}/{order_id}")
+
+    def queue(self, side: Side, symbol: str = SYMBOL) -> list[tuple[int, str, int]]:
+        """Price, order id and leaves of everything on a side, in the order in which it would trade."""
+        book = self.state.order_books[symbol]
+        return [
+            (price, order.order_id, order.leaves_quantity)
+            for price, _, _ in book.depth(side)
+            for order in book.queue(side, price)
+        ]

@@ -1,0 +1,272 @@
+"""The fast book and the naive book, held to the same sentences; then what only the fast one can get wrong."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from msgspec.structs import replace
+
+from bourse.pipeline.errors import InvariantBroken
+from bourse.pipeline.matching.book import FEW, Book
+from bourse.pipeline.matching.naive import NaiveBook
+from bourse.schemas.records import RestingOrder, Side, TimeInForce
+from bourse.schemas.units import Price, Quantity
+from tests.strategies import SYMBOL, prices, quantities, sides
+
+AnyBook: TypeAlias = Book | NaiveBook
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def resting(number: int, side: Side, quantity: int, price: int) -> RestingOrder:
+    return RestingOrder(
+        f"0-{number}",
+        f"C{number}",
+        "A1",
+        SYMBOL,
+        side,
+        Price(price),
+        Quantity(quantity),
+        Quantity(0),
+        Quantity(quantity),
+        TimeInForce.GTC,
+        number,
+        0,
+        0,
+        "XMAD",
+        "EUR",
+        1,
+    )
+
+
+def smaller(order: RestingOrder, quantity: int) -> RestingOrder:
+    return replace(order, order_quantity=quantity, leaves_quantity=quantity - order.cum_quantity)
+
+
+def ids(orders: list[RestingOrder]) -> list[str]:
+    return [order.order_id for order in orders]
+
+
+@pytest.mark.parametrize("make", [Book, NaiveBook])
+class TestAnyBook:
+    def test_an_empty_book_has_nothing(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        assert len(book) == 0
+        assert list(book) == []
+        assert book.best(BUY) is None
+        assert book.depth(SELL) == []
+        assert book.level(BUY, Price(100)) == (0, 0)
+        assert book.queue(BUY, Price(100)) == []
+        assert book.get("0-1") is None
+        assert book.match(BUY, Price(100), Quantity(5)) == []
+
+    def test_the_best_bid_is_the_highest_and_the_best_ask_the_lowest(
+        self, make: Callable[[], AnyBook]
+    ) -> None:
+        book = make()
+        for number, (side, price) in enumerate([(BUY, 98), (BUY, 99), (BUY, 97), (SELL, 102), (SELL, 101)]):
+            book.rest(resting(number, side, 10, price))
+        assert book.best(BUY) == (99, 10)
+        assert book.best(SELL) == (101, 10)
+        assert [price for price, _, _ in book.depth(BUY)] == [99, 98, 97]
+        assert [price for price, _, _ in book.depth(SELL)] == [101, 102]
+
+    def test_a_level_adds_up_its_orders_and_keeps_their_order(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        for number, quantity in enumerate([5, 7, 9]):
+            book.rest(resting(number, BUY, quantity, 100))
+        assert book.level(BUY, Price(100)) == (21, 3)
+        assert ids(book.queue(BUY, Price(100))) == ["0-0", "0-1", "0-2"]
+        assert ids(list(book)) == ["0-0", "0-1", "0-2"]
+
+    def test_price_comes_before_time(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        book.rest(resting(1, SELL, 5, 101))
+        book.rest(resting(2, SELL, 5, 100))
+        book.rest(resting(3, SELL, 5, 100))
+        fills = book.match(BUY, Price(101), Quantity(12))
+        assert [(order.order_id, taken, order.leaves_quantity) for order, taken in fills] == [
+            ("0-2", 5, 0),
+            ("0-3", 5, 0),
+            ("0-1", 2, 3),
+        ]
+        assert ids(list(book)) == ["0-1"]
+
+    def test_nothing_trades_beyond_the_limit(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        book.rest(resting(1, BUY, 5, 99))
+        assert book.match(SELL, Price(100), Quantity(5)) == []
+        assert book.level(BUY, Price(99)) == (5, 1)
+
+    def test_a_partly_filled_order_keeps_its_place(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        book.rest(resting(1, BUY, 5, 99))
+        book.rest(resting(2, BUY, 5, 99))
+        book.match(SELL, Price(99), Quantity(2))
+        first = book.queue(BUY, Price(99))[0]
+        assert (first.order_id, first.cum_quantity, first.leaves_quantity) == ("0-1", 2, 3)
+        assert book.best(BUY) == (99, 8)
+
+    def test_a_removed_order_is_skipped(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        orders = [resting(number, BUY, 5, 99) for number in range(3)]
+        for order in orders:
+            book.rest(order)
+        assert book.remove("0-0") == orders[0]
+        assert book.remove("0-1") == orders[1]
+        assert book.get("0-1") is None
+        assert [order.order_id for order, _ in book.match(SELL, Price(99), Quantity(9))] == ["0-2"]
+
+    def test_the_next_level_is_best_when_the_best_one_empties(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        for number, price in enumerate([100, 99, 98]):
+            book.rest(resting(number, BUY, 5, price))
+        book.remove("0-1")
+        book.remove("0-0")
+        assert book.best(BUY) == (98, 5)
+        book.rest(resting(3, BUY, 1, 99))
+        assert book.best(BUY) == (99, 1)
+        book.remove("0-3")
+        book.remove("0-2")
+        assert book.best(BUY) is None
+
+    def test_an_amended_order_keeps_its_place(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        first, second = resting(1, BUY, 5, 99), resting(2, BUY, 5, 99)
+        book.rest(first)
+        book.rest(second)
+        book.amend(smaller(first, 2))
+        assert book.get("0-1") == smaller(first, 2)
+        assert ids(book.queue(BUY, Price(99))) == ["0-1", "0-2"]
+        assert book.best(BUY) == (99, 7)
+
+    def test_an_order_that_returns_goes_to_the_end(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        book.rest(resting(1, BUY, 5, 99))
+        book.rest(resting(2, BUY, 5, 99))
+        book.rest(book.remove("0-1"))
+        assert ids(book.queue(BUY, Price(99))) == ["0-2", "0-1"]
+        assert [order.order_id for order, _ in book.match(SELL, Price(99), Quantity(10))] == ["0-2", "0-1"]
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        resting(2, BUY, 0, 99),
+        resting(2, BUY, -1, 99),
+        replace(resting(2, BUY, 5, 99), cum_quantity=1),
+        resting(1, BUY, 5, 98),
+    ],
+)
+def test_what_cannot_rest_stops_the_worker(impossible: RestingOrder) -> None:
+    book = Book()
+    book.rest(resting(1, BUY, 5, 99))
+    with pytest.raises(InvariantBroken, match="cannot come to rest"):
+        book.rest(impossible)
+
+
+@pytest.mark.parametrize(
+    "impossible", [resting(1, BUY, 5, 98), resting(1, BUY, 6, 99), resting(1, BUY, 0, 99)]
+)
+def test_what_cannot_keep_its_place_stops_the_worker(impossible: RestingOrder) -> None:
+    book = Book()
+    book.rest(resting(1, BUY, 5, 99))
+    with pytest.raises(InvariantBroken, match="cannot keep the place"):
+        book.amend(impossible)
+
+
+def test_empty_places_are_swept_when_they_are_the_most() -> None:
+    book = Book()
+    book.rest(resting(0, BUY, 1, 99))
+    for number in range(1, 10 * FEW):
+        book.rest(resting(number, BUY, 1, 99))
+        book.remove(f"0-{number}")
+    assert len(book.bids.levels[99].queue) <= FEW + 3
+    assert ids(book.queue(BUY, Price(99))) == ["0-0"]
+
+
+def test_empty_levels_are_swept_when_they_are_the_most() -> None:
+    book = Book()
+    book.rest(resting(0, SELL, 1, 1))
+    for price in range(2, 10 * FEW):
+        book.rest(resting(price, SELL, 1, price))
+        book.remove(f"0-{price}")
+    assert len(book.asks.heap) == len(book.asks.levels) <= FEW + 3
+    assert book.depth(SELL) == [(1, 1, 1)]
+
+
+def test_an_empty_level_that_is_still_kept_is_used_again() -> None:
+    book = Book()
+    book.rest(resting(1, BUY, 5, 100))
+    book.rest(resting(2, BUY, 5, 99))
+    book.remove("0-2")
+    assert (book.bids.empty, len(book.bids.heap)) == (1, 2)
+    book.rest(resting(3, BUY, 7, 99))
+    assert (book.bids.empty, len(book.bids.heap)) == (0, 2)
+    assert book.depth(BUY) == [(100, 5, 1), (99, 7, 1)]
+
+
+class BothBooks(RuleBasedStateMachine):
+    """Whatever is done to both books, they look the same."""
+
+    resting_ids = Bundle("resting_ids")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fast, self.naive = Book(), NaiveBook()
+        self.number = 0
+
+    @rule(target=resting_ids, side=sides, price=prices, quantity=quantities)
+    def rest(self, side: Side, price: int, quantity: int) -> str:
+        self.number += 1
+        order = resting(self.number, side, quantity, price)
+        self.fast.rest(order)
+        self.naive.rest(order)
+        return order.order_id
+
+    @rule(order_id=consumes(resting_ids))
+    def remove(self, order_id: str) -> None:
+        if self.naive.get(order_id) is not None:
+            assert self.fast.remove(order_id) == self.naive.remove(order_id)
+
+    @rule(order_id=resting_ids, less=quantities)
+    def amend(self, order_id: str, less: int) -> None:
+        order = self.naive.get(order_id)
+        if order is not None and order.leaves_quantity > less:
+            changed = smaller(order, order.order_quantity - less)
+            self.fast.amend(changed)
+            self.naive.amend(changed)
+
+    @rule(side=sides, price=prices, quantity=st.integers(1, 60))
+    def match(self, side: Side, price: Price, quantity: Quantity) -> None:
+        assert self.fast.match(side, price, quantity) == self.naive.match(side, price, quantity)
+
+    @invariant()
+    def look_the_same(self) -> None:
+        assert len(self.fast) == len(self.naive)
+        assert {order.order_id: order for order in self.fast} == {
+            order.order_id: order for order in self.naive
+        }
+        for side in Side:
+            assert self.fast.best(side) == self.naive.best(side)
+            assert self.fast.depth(side) == self.naive.depth(side)
+            for price, _, _ in self.naive.depth(side):
+                assert self.fast.queue(side, price) == self.naive.queue(side, price)
+
+
+BothBooks.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestBothBooks = BothBooks.TestCase
+
+
+@given(st.lists(st.tuples(prices, quantities), max_size=30))
+def test_a_sweep_takes_everything_in_price_time_order(orders: list[tuple[int, int]]) -> None:
+    book = Book()
+    for number, (price, quantity) in enumerate(orders):
+        book.rest(resting(number, SELL, quantity, price))
+    fills = book.match(BUY, Price(1000), Quantity(10**6))
+    expected = sorted(range(len(orders)), key=lambda number: orders[number][0])
+    assert [order.order_id for order, _ in fills] == [f"0-{number}" for number in expected]
+    assert len(book) == 0
+    assert book.best(SELL) is None

@@ -1,0 +1,196 @@
+"""What holds for every sequence of messages to a book."""
+
+from collections import Counter, defaultdict
+
+from hypothesis import given, settings
+
+from bourse.pipeline.matching.naive import NaiveBook
+from bourse.pipeline.outputs import Output
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    ApprovedOrder,
+    BookUpdate,
+    OrderAction,
+    OrderEvent,
+    OrderStatus,
+    Release,
+    ReleaseReason,
+    Side,
+    TapePrint,
+    Trade,
+)
+from tests.matching.exchange import Exchange
+from tests.strategies import SYMBOL, BookMessage, book_messages
+
+thorough = settings(max_examples=60, deadline=None)
+TERMINAL = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
+LIVE = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED}
+
+
+def run(messages: list[BookMessage], state: State | None = None) -> tuple[Exchange, list[Output]]:
+    exchange = Exchange(state)
+    return exchange, [output for message in messages for output in exchange.send(message).outputs]
+
+
+@thorough
+@given(book_messages)
+def test_the_book_is_never_crossed(messages: list[BookMessage]) -> None:
+    exchange = Exchange()
+    for message in messages:
+        for update in exchange.send(message).updates:
+            if update.best_bid is not None and update.best_ask is not None:
+                assert update.best_bid < update.best_ask
+
+
+@thorough
+@given(book_messages)
+def test_the_fast_book_says_what_the_naive_book_says(messages: list[BookMessage]) -> None:
+    state = State.in_memory()
+    state.order_books[SYMBOL] = NaiveBook()  # type: ignore[assignment]
+    assert run(messages)[1] == run(messages, state)[1]
+
+
+@thorough
+@given(book_messages)
+def test_the_same_input_gives_the_same_outputs(messages: list[BookMessage]) -> None:
+    assert run(messages)[1] == run(messages)[1]
+
+
+@thorough
+@given(book_messages)
+def test_a_restart_between_any_two_messages_changes_nothing(messages: list[BookMessage]) -> None:
+    steady, restarted = Exchange(), Exchange()
+    for message in messages:
+        restarted.restart()
+        assert steady.send(message).outputs == restarted.send(message).outputs
+
+
+@thorough
+@given(book_messages)
+def test_rows_say_what_the_book_says(messages: list[BookMessage]) -> None:
+    exchange, _ = run(messages)
+    rows = [row for _, row in exchange.state.resting_orders.scan("")]
+    book = exchange.state.order_books.get(SYMBOL, ())
+    assert sorted(rows, key=lambda row: row.sequence) == sorted(book, key=lambda row: row.sequence)
+
+
+@thorough
+@given(book_messages)
+def test_while_live_order_is_cum_plus_leaves_and_after_the_end_nothing_follows(
+    messages: list[BookMessage],
+) -> None:
+    _, outputs = run(messages)
+    ended: set[str] = set()
+    cum: Counter[str] = Counter()
+    for _, _, record, _ in outputs:
+        if isinstance(record, Trade):
+            cum[record.order_id] += record.quantity
+        if isinstance(record, OrderEvent):
+            assert record.order_id not in ended
+            if record.status in LIVE:
+                assert record.order_quantity == record.cum_quantity + record.leaves_quantity
+                assert record.leaves_quantity > 0
+            else:
+                assert record.leaves_quantity == 0
+            if record.status in LIVE | TERMINAL:
+                assert record.cum_quantity == cum[record.order_id]
+                filled = record.cum_quantity == record.order_quantity
+                assert (record.status is OrderStatus.FILLED) == (filled and record.order_quantity > 0)
+            ended |= {record.order_id} if record.status in TERMINAL else set()
+
+
+@thorough
+@given(book_messages)
+def test_what_was_ordered_is_filled_released_or_rests(messages: list[BookMessage]) -> None:
+    """The account side's view: totals as confirmed by releases, less fills, are what rests."""
+    exchange, outputs = run(messages)
+    total = {
+        message.order_id: max(0, message.quantity)
+        for message in messages
+        if isinstance(message, ApprovedOrder) and message.action is OrderAction.NEW
+    }
+    for _, _, record, _ in outputs:
+        if isinstance(record, Trade):
+            total[record.order_id] -= record.quantity
+        elif isinstance(record, Release) and record.reason is ReleaseReason.REPLACED:
+            assert record.order_quantity is not None
+            assert record.cum_quantity is not None
+            total[record.order_id] = record.order_quantity - record.cum_quantity
+        elif isinstance(record, Release):
+            total[record.order_id] -= record.quantity
+    rests = {row.order_id: row.leaves_quantity for _, row in exchange.state.resting_orders.scan("")}
+    assert {order_id: left for order_id, left in total.items() if left} == rests
+
+
+@thorough
+@given(book_messages)
+def test_each_trade_has_a_buyer_a_seller_and_the_resting_price(messages: list[BookMessage]) -> None:
+    limits = {m.order_id: m.price for m in messages if isinstance(m, ApprovedOrder)}
+    sides: dict[str, list[Trade]] = defaultdict(list)
+    prints: list[TapePrint] = []
+    for _, _, record, _ in run(messages)[1]:
+        if isinstance(record, Trade):
+            sides[record.trade_id].append(record)
+        if isinstance(record, TapePrint):
+            prints.append(record)
+    assert [record.trade_id for record in prints] == list(sides)
+    for public, (taker, maker) in zip(prints, sides.values(), strict=True):
+        assert {taker.side, maker.side} == {Side.BUY, Side.SELL}
+        assert taker.side is public.aggressor_side
+        assert taker.quantity == maker.quantity == public.quantity > 0
+        assert taker.price == maker.price == public.price
+        assert (taker.contra_order_id, maker.contra_order_id) == (maker.order_id, taker.order_id)
+    assert limits.keys() >= {trade.order_id for pair in sides.values() for trade in pair}
+
+
+@thorough
+@given(book_messages)
+def test_event_ids_are_unique_and_keys_are_the_records_own(messages: list[BookMessage]) -> None:
+    _, outputs = run(messages)
+    ids = Counter(record.event_id for _, _, record, _ in outputs)  # type: ignore[attr-defined]
+    assert set(ids.values()) <= {1}
+    for topic, key, record, partition in outputs:
+        field = "symbol" if topic in {"tape", "book-updates"} else "account_id"
+        assert key == getattr(record, field)
+        assert partition == -1
+
+
+@thorough
+@given(book_messages)
+def test_book_updates_add_up_to_the_book(messages: list[BookMessage]) -> None:
+    exchange, outputs = run(messages)
+    levels: dict[tuple[Side, int], tuple[int, int]] = {}
+    updates = [record for _, _, record, _ in outputs if isinstance(record, BookUpdate)]
+    for update in updates:
+        assert update.changes
+        for level in update.changes:
+            levels[level.side, level.price] = (level.quantity, level.orders)
+    assert [update.sequence for update in updates] == list(range(1, len(updates) + 1))
+    if messages and SYMBOL in exchange.state.order_books:
+        book = exchange.state.order_books[SYMBOL]
+        depth = {(side, price): (q, n) for side in Side for price, q, n in book.depth(side)}
+        assert depth == {place: level for place, level in levels.items() if level[1]}
+
+
+@thorough
+@given(book_messages)
+def test_a_command_again_changes_nothing_more(messages: list[BookMessage]) -> None:
+    """An order that ended at once is not remembered here: its client order id is, in validation."""
+    exchange = Exchange()
+    for message in messages:
+        exchange.send(message)
+        if _ended_at_once(exchange, message):
+            continue
+        before = dict(exchange.state.resting_orders.scan(""))
+        exchange.restart()
+        again = exchange.send(message)
+        assert dict(exchange.state.resting_orders.scan("")) == before
+        assert not again.trades
+        assert not again.updates
+        assert sum(release.quantity for release in again.releases) == 0
+
+
+def _ended_at_once(exchange: Exchange, message: BookMessage) -> bool:
+    if not isinstance(message, ApprovedOrder) or message.action is not OrderAction.NEW:
+        return False
+    return exchange.resting(message.order_id) is None

@@ -1,0 +1,148 @@
+"""The outside cases of `matching.jsonl`: what each one needs, and its translation into our messages.
+
+Each case has its source, licence and commit beside it in the file. Conventions that differ are translated here:
+`qty` of a modify is the open quantity after the change, ours is the new total with what is filled included; a reduce
+takes away from the open quantity; rejects are named otherwise; and a wallet case counts in lots and quote steps.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+CASES: Final = Path(__file__).parent / "matching.jsonl"
+
+REASONS: Final = {"UNKNOWN_ORDER": "ORDER_FINISHED", "DUPLICATE_ID": "DUPLICATE_ORDER_ID"}
+
+
+class Op(msgspec.Struct, rename={"order_type": "type", "quantity": "qty", "time_in_force": "tif"}):
+    """One message of a case."""
+
+    action: str
+    id: int | None = None
+    side: str | None = None
+    order_type: str = "LIMIT"
+    price: int | None = None
+    quantity: int | None = None
+    time_in_force: str = "GTC"
+    account: str | None = None
+    stop: int | None = None
+    peak: int | None = None
+    stp: str | None = None
+    expiry: int | None = None
+    reserve_price: int | None = None
+    post_only: bool = False
+    t: int | None = None
+
+
+class Print(msgspec.Struct, rename={"quantity": "qty"}):
+    """One expected trade."""
+
+    taker: int | str
+    maker: int | list[int]
+    price: int
+    quantity: int
+
+
+class Reject(msgspec.Struct):
+    """One expected reject, of the op with that number."""
+
+    op: int
+    reason: str
+
+
+class FinalBook(msgspec.Struct):
+    """Each side as price and queue of id and open quantity."""
+
+    bids: list[tuple[int, list[tuple[int, int]]]]
+    asks: list[tuple[int, list[tuple[int, int]]]]
+
+
+class Deposit(msgspec.Struct):
+    """Money or shares that come in before an op."""
+
+    before_op: int
+    account: str
+    asset: str
+    amount: int
+
+
+class Checkpoint(msgspec.Struct):
+    """What is available after an op, by account and asset."""
+
+    after_op: int
+    balances: dict[str, dict[str, int]]
+
+
+class WalletTerms(msgspec.Struct):
+    """How the case counts."""
+
+    symbol: str
+    base_scale: int
+    quote_step: int
+    taker_fee_per_lot: int = 0
+    maker_fee_per_lot: int = 0
+
+
+class WalletCase(msgspec.Struct):
+    """The account side of a case."""
+
+    symbol: WalletTerms
+    initial: dict[str, dict[str, int]]
+    checkpoints: list[Checkpoint]
+    deposits: list[Deposit] = []
+
+
+class Case(msgspec.Struct):
+    """One case of the file."""
+
+    name: str
+    orders: list[Op]
+    expected_trades: list[Print]
+    expected_final_book: FinalBook
+    expected_rejects: list[Reject]
+    expected_statuses: dict[int, str]
+    config: dict[str, object] = {}
+    expected_cancel_order: list[int] | None = None
+    wallet: WalletCase | None = None
+
+
+def load() -> list[Case]:
+    """Return every case of the file."""
+    decode = msgspec.json.Decoder(Case).decode
+    return [decode(line) for line in CASES.read_text().splitlines()]
+
+
+def sources() -> list[dict[str, str]]:
+    """Return where each case was taken from."""
+    return [json.loads(line)["source"] for line in CASES.read_text().splitlines()]
+
+
+WAITING_ORDER_TYPES: Final = {"MARKET", "STOP", "STOP_LIMIT", "TRAILING_STOP"}
+WAITING_TIMES_IN_FORCE: Final = {"FOK", "GTD", "AT_OPEN", "AT_CLOSE"}
+
+
+def waits_for(case: Case) -> frozenset[str]:
+    """Return the features that a case needs and the exchange does not have."""
+    needs = {feature for op in case.orders for feature in _needs(op)}
+    if "luld_bps" in case.config:
+        needs.add("price bands")
+    if case.wallet is not None and (
+        case.wallet.symbol.taker_fee_per_lot or case.wallet.symbol.maker_fee_per_lot
+    ):
+        needs.add("fees per lot")
+    return frozenset(needs)
+
+
+def _needs(op: Op) -> set[str]:
+    needed = {
+        op.order_type: op.order_type in WAITING_ORDER_TYPES,
+        op.time_in_force: op.time_in_force in WAITING_TIMES_IN_FORCE,
+        "icebergs": op.peak is not None,
+        "post-only": op.post_only,
+        "self-trade prevention": op.stp is not None,
+        "auctions": op.action.startswith("auction"),
+        "reserve prices": op.reserve_price is not None and op.reserve_price != op.price,
+    }
+    return {feature for feature, is_needed in needed.items() if is_needed}
