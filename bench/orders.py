@@ -32,6 +32,8 @@ TICK = 1_000
 MARKET = "XMAD"
 DAY = dt.date(2026, 1, 5)
 PLENTY = 10**15
+CANCEL_EVERY = 4
+AGGRESSIVE, PASSIVE = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def reference_data(market_: Market) -> Iterator[tuple[str, str, object]]:
 
 
 def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
-    """Yield limit orders without end: prices around a slow walk, every tenth message a cancel of an own order."""
+    """Yield limit orders without end: prices around a slow walk, every fourth message a cancel of an earlier one."""
     chance = random.Random(seed)
     symbols = list(market_.traders)
     walk = dict.fromkeys(symbols, REFERENCE_PRICE)
@@ -91,7 +93,7 @@ def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
     number = 0
     while True:
         number += 1
-        if recent and number % 10 == 0:
+        if recent and number % CANCEL_EVERY == 0:
             client_order_id, account, symbol = recent.pop(chance.randrange(len(recent)))
             yield Order(OrderAction.CANCEL, f"x{number}", account, client_order_id, symbol)
             continue
@@ -100,7 +102,9 @@ def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
         account = traders[chance.randrange(len(traders))]
         walk[symbol] += chance.randrange(-1, 2) * TICK
         side = Side.BUY if chance.random() < 0.5 else Side.SELL
-        price = walk[symbol] + chance.randrange(-6, 7) * TICK
+        # Most prices are a little away from the walk: about half of the orders find someone to trade with.
+        away = chance.randrange(-AGGRESSIVE, PASSIVE) * TICK
+        price = walk[symbol] - away if side is Side.BUY else walk[symbol] + away
         client_order_id = f"o{number}"
         recent.append((client_order_id, account, symbol))
         if len(recent) > 2_000:

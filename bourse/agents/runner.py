@@ -1,15 +1,18 @@
 """One stage over frames: decode, decide, send; what cannot be decoded or belongs elsewhere becomes a dead letter."""
 
 import time
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import NamedTuple
 
 import structlog
 
 from bourse.agents.metrics import StageMetrics
-from bourse.agents.wire import Handed, Wire
+from bourse.agents.wire import Wire
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.flow import TOPICS, Stage, cause_of, hops, key_of, stages, time_of
+from bourse.pipeline.flow import TOPICS, Stage, cause_of, check_outputs, hops, stages, time_of
 from bourse.pipeline.ids import position
-from bourse.pipeline.outputs import Outputs, Topic
+from bourse.pipeline.outputs import BY_KEY, Output, Outputs, Topic
 from bourse.schemas.codec import DecodeError
 from bourse.schemas.records import DeadLetter, Record
 from bourse.schemas.units import TimeNs
@@ -20,14 +23,26 @@ from bourse.tables.state import state_of
 log = structlog.get_logger()
 
 
-def handed_over(stage: Stage) -> Handed:
-    """Return which of a stage's outputs the next stage gets in memory, and which records of them."""
+class Route(NamedTuple):
+    """Where a stage's outputs of one topic go: its name in Kafka, and which of them are handed over in memory."""
+
+    name: str
+    is_handed_over: Callable[[Record], bool] | None
+
+
+def routes(stage: Stage, wire: Wire) -> dict[Topic, Route]:
+    """Return the route of every topic that `stage` writes."""
     reads = {(reader.name, read.topic): read for reader in stages(1) for read in reader.reads}
-    return {
-        hop.topic: reads[hop.reader, hop.topic].concerns
+    handed = {
+        hop.topic: reads[hop.reader, hop.topic].concerns or _every
         for hop in hops()
         if hop.writer == stage.name and hop.handed_over
     }
+    return {topic: Route(wire.names[topic], handed.get(topic)) for topic in stage.writes}
+
+
+def _every(_record: Record) -> bool:
+    return True
 
 
 class StageRunner:
@@ -38,14 +53,16 @@ class StageRunner:
         self.stage = stage
         self._wire = wire
         self._metrics = metrics
-        self._handed = handed_over(stage)
+        self._routes = routes(stage, wire)
+        self._key_of = {
+            name: attrgetter(topic.key_field) for name, topic in TOPICS.items() if topic.key_field is not None
+        }
 
     def run(self, frame: Frame) -> None:
         """Handle every record of `frame`, in order."""
         began = time.perf_counter()
         topic, partition = self._wire.contract_names[frame.topic], frame.partition
-        state, handle, send = state_of(frame.store), self.stage.handle, self._wire.send  # type: ignore[arg-type]
-        handed = self._handed
+        state, handle = state_of(frame.store), self.stage.handle  # type: ignore[arg-type]
         for record in frame:
             try:
                 value = record.passed or self._decode(topic, partition, record)
@@ -56,22 +73,39 @@ class StageRunner:
                     raise  # the pipeline's own record: a broken invariant, not a stranger's mistake
                 self._dead_letter(frame, topic, record, str(error))
             else:
-                send(frame, outputs, handed)
+                self._send(frame, outputs)
         self._metrics.observe(topic, frame, time.perf_counter() - began)
 
     def _decode(self, topic: Topic, partition: int, record: frames.Record) -> Record:
         value: Record = self._wire.decoders[topic](record.value)
-        expected = key_of(TOPICS[topic], value)
-        if expected is None:
+        key_of = self._key_of.get(topic)
+        if key_of is None:
             return value
-        key = (record.key or b"").decode(errors="replace")
-        if key != expected:
-            message = f"the key is {key[:64]!r}, the record's own is {expected[:64]!r}"
+        key = key_of(value) or ""
+        expected, home = self._wire.keys[key]
+        if record.key != expected:
+            message = f"the key is {record.key!r:.80}, the record's own is {expected!r:.80}"
             raise NotOurs(message)
-        if (home := self._wire.partition_of[key]) != partition:
-            message = f"key {key[:64]!r} belongs to partition {home}, not {partition}"
+        if home != partition:
+            message = f"key {expected!r:.80} belongs to partition {home}, not {partition}"
             raise NotOurs(message)
         return value
+
+    def _send(self, frame: Frame, outputs: Iterable[Output]) -> None:
+        """Write a stage's outputs, and hand over those that the next stage gets in memory."""
+        ways, encoders, keys = self._routes, self._wire.encoders, self._wire.keys
+        send = frame.send
+        for topic, key, record, partition in outputs:
+            if topic not in ways:
+                check_outputs(self.stage, [(topic, key, record, partition)])
+            name, is_handed_over = ways[topic]
+            key_bytes, home = keys[key]
+            value = encoders[type(record)](record)
+            to = home if partition == BY_KEY else partition
+            if is_handed_over is not None and is_handed_over(record):
+                send(name, key_bytes, value, to, record)
+            else:
+                send(name, key_bytes, value, to)
 
     def _dead_letter(self, frame: Frame, topic: Topic, record: frames.Record, error: str) -> None:
         cause = position(topic, frame.partition, record.offset)

@@ -1,29 +1,27 @@
 """Between records and Kafka: encoders, decoders, topic names, and which partition a key belongs to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from bourse.pipeline.flow import TOPICS
-from bourse.pipeline.outputs import BY_KEY, Output, Topic
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds, SchemaIds
 from bourse.schemas.records import Record
-from bourse.schemas.registry import HttpRegistry, RegistryIds
+from bourse.schemas.registry import connect
 from bourse.settings import Settings
-from bourse.streaming.frames import Frame
 from bourse.streaming.partitioner import Partitioner
 
 Encode = Callable[[Any], bytes]
-Handed = Mapping[Topic, Callable[[Record], bool] | None]
-"""Topics whose next reader gets the record in memory, and which records of them it wants (None: all)."""
+_KEYS_REMEMBERED = 200_000
 
 
 def schema_ids(settings: Settings) -> SchemaIds:
     """Return the source of schema ids: the registry that the settings name, or else the project's own files."""
     if settings.schema_registry is None:
         return LocalIds()
-    records = {settings.topic(topic.name): topic.record_type for topic in TOPICS.values()}
-    return RegistryIds(HttpRegistry(settings.schema_registry), records)
+    return connect(
+        settings.schema_registry, {settings.topic(topic.name): topic.record_type for topic in TOPICS.values()}
+    )
 
 
 class Encoders(dict[type[Record], Encode]):
@@ -38,6 +36,20 @@ class Encoders(dict[type[Record], Encode]):
         return encode
 
 
+class Keys(dict[str, tuple[bytes, int]]):
+    """A key's bytes and its partition, remembered: the keys of an exchange are few."""
+
+    def __init__(self, partition_of: Partitioner) -> None:
+        super().__init__()
+        self._partition_of = partition_of
+
+    def __missing__(self, key: str) -> tuple[bytes, int]:
+        if len(self) >= _KEYS_REMEMBERED:
+            self.clear()
+        found = self[key] = (key.encode(), self._partition_of[key])
+        return found
+
+
 class Wire:
     """How this worker's records stand on the wire."""
 
@@ -46,17 +58,7 @@ class Wire:
         self.codec = Codec(schema_ids(settings))
         self.encoders = Encoders(self.codec)
         self.partition_of = Partitioner(settings.partitions)
+        self.keys = Keys(self.partition_of)
         self.decoders = {name: self.codec.decoder(topic.record_type) for name, topic in TOPICS.items()}
         self.names = {name: settings.topic(name) for name in TOPICS}
         self.contract_names = {kafka: contract for contract, kafka in self.names.items()}
-
-    def send(self, frame: Frame, outputs: Iterable[Output], handed: Handed) -> None:
-        """Write a stage's outputs, and hand over those that the next stage gets in memory."""
-        names, encoders, partition_of = self.names, self.encoders, self.partition_of
-        for topic, key, record, partition in outputs:
-            to = partition_of[key] if partition == BY_KEY else partition
-            value = encoders[type(record)](record)
-            if topic in handed and ((concerns := handed[topic]) is None or concerns(record)):
-                frame.send(names[topic], key.encode(), value, to, record)
-            else:
-                frame.send(names[topic], key.encode(), value, to)

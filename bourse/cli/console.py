@@ -11,6 +11,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as `1 worker` or `2 workers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def note(text: str) -> None:
     """Tell the person what is being done, on standard error."""
     err.print(escape(text))

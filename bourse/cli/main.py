@@ -31,7 +31,6 @@ COMMANDS = {
     "worker": "bourse.cli.worker:worker",
     "broker": "bourse.cli.broker:app",
     "topics": "bourse.cli.topics:app",
-    "flow": "bourse.cli.flow:flow",
     "settings": "bourse.cli.settings:settings",
     "supervise": "bourse.cli.supervise:supervise",
 }

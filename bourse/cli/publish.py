@@ -11,7 +11,7 @@ import typer
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bourse.cli.console import err, out
+from bourse.cli.console import counted, err, out
 from bourse.cli.drain import PATIENCE_SECONDS, require_workers, wait_until_drained
 from bourse.cli.errors import CliError
 from bourse.cli.event_file import EventFile, Outgoing
@@ -59,7 +59,9 @@ def publish(
         )
     seconds = time.monotonic() - began
     done = "" if no_wait else ", all of it processed"
-    out.print(f"Published {events.count:,} records to {topics} topics in {seconds:.1f} s{done}.")
+    out.print(
+        f"Published {counted(events.count, 'record')} to {counted(topics, 'topic')} in {seconds:.1f} s{done}."
+    )
 
 
 def _publish_in_order(

@@ -1,6 +1,7 @@
 """`bourse settings`: every setting with its value and what it is for."""
 
 import json
+import re
 from typing import Annotated
 
 import typer
@@ -9,6 +10,8 @@ from rich.padding import Padding
 
 from bourse.cli.console import out, print_json
 from bourse.settings import Settings, environment_name
+
+_PASSWORD = re.compile(r"(//[^:/@]*:)[^@/]*@")
 
 
 def settings(
@@ -19,15 +22,24 @@ def settings(
     current = Settings.read()
     if as_json:
         values = current.model_dump(mode="json")
-        print_json(json.dumps({environment_name(name): value for name, value in values.items()}, indent=2))
+        shown = {environment_name(name): value and _without_password(value) for name, value in values.items()}
+        print_json(json.dumps(shown, indent=2))
         return
     for name in Settings.model_fields:
         _show(current, name)
 
 
+def _shown(value: object) -> str:
+    return "" if value is None else str(_without_password(value))
+
+
+def _without_password(value: object) -> object:
+    """Return a value as anybody may see it: with no password in a URL."""
+    return _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
 def _show(current: Settings, name: str) -> None:
-    value = getattr(current, name)
-    line = escape(f"{environment_name(name)}={'' if value is None else value}")
+    line = escape(f"{environment_name(name)}={_shown(getattr(current, name))}")
     out.print(f"[bold]{line}[/bold]" if name in current.model_fields_set else line)
     out.print(
         Padding(f"[dim]{escape(Settings.model_fields[name].description or '')}[/dim]", (0, 0, 0, 4)),

@@ -10,7 +10,7 @@ import typer
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from bourse.cli.console import err
+from bourse.cli.console import out
 from bourse.cli.errors import CliError
 from bourse.cli.group import Group, Place
 from bourse.cli.kafka import admin_client, client_config, require_kafka
@@ -131,7 +131,7 @@ def _starts(
 def _printer(wire: Wire, settings: Settings, *, as_json: bool) -> Callable[[list[Message]], None]:
     """Return what writes records to standard output, all that came together at once."""
     line = json_line if as_json else text_line
-    colour = err.is_terminal and sys.stdout.isatty()
+    colour = out.is_terminal and not out.no_color
 
     def show(messages: list[Message]) -> None:
         if messages:

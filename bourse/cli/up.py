@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bourse.cli.console import err, note, out, warn
+from bourse.cli.console import counted, err, note, out, warn
 from bourse.cli.drain import look
 from bourse.cli.errors import CliError
 from bourse.cli.group import Group
@@ -52,7 +52,9 @@ def up(
         )
     _start_workers(settings, notes, wanted)
     _wait_until_ready(settings, notes, wanted)
-    out.print(f"Up: Kafka at {settings.broker}, {_count(wanted)}. Logs are in {settings.logs_dir}.")
+    out.print(
+        f"Up: Kafka at {settings.broker}, {counted(wanted, 'worker')}. Logs are in {settings.logs_dir}."
+    )
 
 
 def down(
@@ -65,12 +67,8 @@ def down(
     settings = Settings.read()
     ended = _end_workers(Notes(settings.run_dir))
     stopped = settings.broker_is_local and not keep_broker and LocalBroker.of(settings).stop()
-    parts = [f"{_count(ended)} ended"] * bool(ended) + ["Kafka stopped"] * stopped
+    parts = [f"{counted(ended, 'worker')} ended"] * bool(ended) + ["Kafka stopped"] * stopped
     out.print(f"{' and '.join(parts)}." if parts else "Nothing was running.")
-
-
-def _count(workers: int) -> str:
-    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def _with_broker(settings: Settings) -> Settings:

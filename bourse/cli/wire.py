@@ -40,7 +40,10 @@ class Wire:
         if name not in self._decoders:
             record_type = getattr(records, name) if topic == CHANGELOG else definition(topic).record_type
             self._decoders[name] = self._codec.decoder(record_type)
-        return self._decoders[name](value)
+        try:
+            return self._decoders[name](value)
+        except RegistryError as error:
+            raise self._registry_failure(error) from None
 
     def _row_type(self, value: bytes | None) -> str:
         """Return the type of a state row, which its schema id tells."""
@@ -55,10 +58,11 @@ class Wire:
         try:
             return schema_ids(self._settings)
         except RegistryError as error:
-            msg = f"The schema registry {self._settings.schema_registry} cannot be used: {error}."
-            raise CliError(
-                msg, "Start it, or unset BOURSE_SCHEMA_REGISTRY to use the project's own ids."
-            ) from None
+            raise self._registry_failure(error) from None
+
+    def _registry_failure(self, error: RegistryError) -> CliError:
+        problem = f"The schema registry {self._settings.schema_registry} cannot be used: {error}."
+        return CliError(problem, "Start it, or unset BOURSE_SCHEMA_REGISTRY to use the project's own ids.")
 
     @cached_property
     def _codec(self) -> Codec:

@@ -1,6 +1,7 @@
 """`bourse worker`: one worker in the foreground; start as many as there are cores or machines."""
 
 import fcntl
+import gc
 import os
 from typing import IO, Annotated
 
@@ -27,6 +28,7 @@ def worker(
     from bourse.agents.build import create_app  # noqa: PLC0415
 
     app = create_app(settings)
+    _calm_collector()
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
@@ -34,6 +36,13 @@ def worker(
         ).execute_from_commandline()
     finally:
         lock.close()
+
+
+def _calm_collector() -> None:
+    """Let the garbage collector look at what is new, seldom: records hold no cycles, and imports live for ever."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
 
 
 def _lock(settings: Settings) -> IO[str]:

@@ -30,6 +30,7 @@ _REPEATED_TEXTS: Final = frozenset(
 )
 _REPEATED_UNITS: Final = frozenset({"price", "quantity"})
 _REPEATED_ENDINGS: Final = ("_bps", "_days")
+_SMALL: Final = 1 << 13
 _UNROLLED_BYTES: Final = 5  # Up to 1.7 million in cash, and every price.
 # Fields that are mostly absent: a run of them is read by one comparison with zero bytes, and one by one if that fails.
 _MOSTLY_ABSENT: Final = frozenset(
@@ -108,6 +109,9 @@ def _memo(field: Field, name: str) -> str:
 def _called(field: Field, function: str) -> str:
     if field.nullable:
         return f"null if (v := o.{field.name}) is None else present + {function}(v)"
+    if function == "encode_long":
+        # Most amounts are 0 or small: those are an index away.
+        return f"ends[v << 1] if (v := o.{field.name}).__class__ is int and -1 < v < {_SMALL} else encode_long(v)"
     return f"{function}(o.{field.name})"
 
 

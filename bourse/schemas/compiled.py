@@ -24,6 +24,7 @@ from bourse.schemas.definitions import (
 from bourse.schemas.records import Record
 from bourse.schemas.wire import (
     DATE_BYTES,
+    ENDS,
     NULL,
     PRESENT,
     TIME_BYTES,
@@ -180,6 +181,7 @@ def _shared_names() -> Mapping[str, object]:
         "present": PRESENT,
         "join": b"".join,
         "encode_long": encode_long,
+        "ends": ENDS,
         "encode_array": encode_array,
         "decode_long": decode_long,
         "decode_string": decode_string,

@@ -311,7 +311,8 @@ class Engine:
 
     def _frame(self, topic: str, partition: int, records: Sequence[Record]) -> Frame:
         store = self.stores[partition]
-        return Frame(topic, partition, records, store, self._producer.produce, self._pass_on)
+        producer = self._producer
+        return Frame(topic, partition, records, store, producer.queue, producer.produce, self._pass_on)
 
     async def _run(self, frame: Frame) -> None:
         await self._deliver(frame)

@@ -27,7 +27,7 @@ PassOn = Callable[[str, int, Record], None]
 class Frame:
     """The records of one topic partition that one agent handles in one cycle."""
 
-    __slots__ = ("_pass_on", "_produce", "_records", "finished", "partition", "store", "topic")
+    __slots__ = ("_pass_on", "_produce", "_produce_later", "_records", "finished", "partition", "store", "topic")
 
     def __init__(
         self,
@@ -36,15 +36,20 @@ class Frame:
         records: Sequence[Record],
         store: PartitionStore,
         produce: Produce,
+        produce_later: Produce,
         pass_on: PassOn,
     ) -> None:
-        """Hold `records`; `produce` writes to the transaction, `pass_on` hands over within it."""
+        """Hold `records`; `produce` writes to the transaction, `pass_on` hands over within it.
+
+        `produce` may raise BufferError, when its queue is full; `produce_later` then waits for room.
+        """
         self.topic = topic
         self.partition = partition
         self.store = store
         self.finished = False
         self._records = records
         self._produce = produce
+        self._produce_later = produce_later
         self._pass_on = pass_on
 
     def __len__(self) -> int:
@@ -65,6 +70,9 @@ class Frame:
         self, topic: str, key: bytes | None, value: bytes | None, partition: int, passed: object = None
     ) -> None:
         """Write a record to `topic`, and hand `passed` to its reader if that hop is carried in memory."""
-        self._produce(topic, value, key, partition)
+        try:
+            self._produce(topic, value, key, partition)
+        except BufferError:
+            self._produce_later(topic, value, key, partition)
         if passed is not None:
             self._pass_on(topic, partition, Record(-1, 0, key, value, passed))

@@ -45,6 +45,8 @@ class TransactionalProducer:
         """Connect and fence any earlier producer of the same worker name."""
         self._timeout = config.transaction_timeout_ms / 1000
         self._producer = Producer(producer_settings(config))
+        self.queue = self._producer.produce
+        """Queue a record (topic, value, key, partition); raises BufferError when there is no room."""
         self.is_open = False
 
     def start(self) -> None:
@@ -59,7 +61,7 @@ class TransactionalProducer:
     def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> None:
         """Queue a record into the open transaction; waits when the local queue is full (back-pressure)."""
         try:
-            self._producer.produce(topic, value, key, partition)
+            self.queue(topic, value, key, partition)
         except BufferError:
             self._produce_when_there_is_room(topic, value, key, partition)
 

@@ -68,7 +68,7 @@ def test_what_is_published_is_tailed_with_key_place_and_defaults(
     bourse: Callable, write: Callable, tail: Callable
 ) -> None:
     ran = bourse("publish", str(write(*(order(n, f"ACC-{n}") for n in range(50)))), "--no-wait")
-    assert ran.out.startswith("Published 50 records to 1 topics")
+    assert ran.out.startswith("Published 50 records to 1 topic ")
     seen = tail("orders")
     assert len(seen) == 50
     assert {line["partition"] for line in seen} == {0, 1}
@@ -254,6 +254,16 @@ def test_a_person_reads_amounts_and_times_and_no_empty_fields(bourse: Callable, 
     assert "price=95.80" in text
     assert "sent_time_ns=2019-05-23T07:00:30.216000Z" in text
     assert "stop_price" not in text
+
+
+def test_a_registry_out_of_reach_is_one_sentence(
+    bourse: Callable, write: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOURSE_SCHEMA_REGISTRY", "http://127.0.0.1:1")
+    ran = bourse("publish", str(write(order(1))), "--no-wait")
+    assert ran.code == 1
+    assert ran.err.startswith("The schema registry http://127.0.0.1:1 cannot be used")
+    assert "Traceback" not in ran.err
 
 
 @pytest.fixture

@@ -82,6 +82,14 @@ def test_the_command_shows_every_setting(bourse: Callable, monkeypatch: pytest.M
     assert values["BOURSE_GROUP"] == "madrid"
 
 
+def test_a_password_is_not_shown(bourse: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOURSE_SCHEMA_REGISTRY", "https://ann:secret@registry:8081")
+    for arguments in ((), ("--json",)):
+        ran = bourse("settings", *arguments)
+        assert "https://ann:***@registry:8081" in ran.out
+        assert "secret" not in ran.out
+
+
 def test_a_bad_setting_ends_a_command_with_code_2(bourse: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOURSE_PARTITIONS", "many")
     ran = bourse("settings")

@@ -255,6 +255,14 @@ class BothBooks(RuleBasedStateMachine):
             for price, _, _ in self.naive.depth(side):
                 assert self.fast.queue(side, price) == self.naive.queue(side, price)
 
+    @invariant()
+    def what_is_left_lying_is_counted(self) -> None:
+        for side in (self.fast.bids, self.fast.asks):
+            empty = [level for level in side.levels.values() if not level.orders]
+            assert side.empty == len(empty)
+            assert sorted(side.heap) == sorted(price * side.sign for price in side.levels)
+            assert not any(level.queue for level in empty)
+
 
 BothBooks.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
 TestBothBooks = BothBooks.TestCase

@@ -335,6 +335,13 @@ class TestTheClose:
         assert update.changes == (BookLevel(SELL, 100, 0, 0), BookLevel(BUY, 98, 0, 0))
         assert exchange.queue(BUY) == [(99, "0-2", 7)]
 
+    def test_an_order_that_lost_its_place_expires_after_those_before_it(self, exchange: Exchange) -> None:
+        exchange.buy("A1", 5, 99)
+        exchange.buy("A2", 5, 99)
+        exchange.replace("A1", "0-0", 6)
+        heard = exchange.session(SessionKind.CLOSED)
+        assert heard.statuses == [("0-1", "EXPIRED"), ("0-0", "EXPIRED")]
+
     def test_every_book_of_the_market_closes_after_a_restart_too(self, exchange: Exchange) -> None:
         exchange.buy("A1", 1, 10, symbol="ZZZ")
         exchange.buy("A1", 1, 10, symbol="AAA")

@@ -1,11 +1,12 @@
-"""The demonstration's reader: everything the market commits, in one pass, while it happens.
+"""The demonstration's reader: what the market commits, from the first record on, while it happens.
 
 It notes the moment at which each record was in its hands. It knows nothing of what the records mean.
 """
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -30,6 +31,20 @@ class Arrival(NamedTuple):
     record: Record
     timestamp_ms: int
     arrived_ns: int
+
+
+@contextmanager
+def following(
+    settings: Settings, topics: Collection[Topic], partitions: int, see: Callable[[Arrival], None]
+) -> Iterator[None]:
+    """Read topics while something else is done, and then on to what is their end at that moment."""
+    follower = Follower(settings, topics, partitions, see)
+    follower.start()
+    try:
+        yield
+        follower.finish()
+    finally:
+        follower.stop()
 
 
 class Follower:

@@ -29,7 +29,8 @@ from bourse.cli.demo.summary import Summary
 from bourse.cli.trading_day import KNOWN_TRUTH, cancelled_quantities
 from bourse.pipeline.outputs import Topic
 
-TOPICS: Final = OUTPUTS | {Topic.ORDERS}
+MEASURED_TOPICS: Final = frozenset((Topic.ORDERS, *MEASURED))
+OTHER_TOPICS: Final = OUTPUTS - MEASURED_TOPICS
 
 
 def all_checks(stated_cancels: Mapping[str, int]) -> list[Check]:
@@ -53,7 +54,7 @@ def all_checks(stated_cancels: Mapping[str, int]) -> list[Check]:
 
 
 class Story:
-    """What the reader has seen so far."""
+    """What the reader has seen so far; topics may come one after the other, their partitions side by side."""
 
     def __init__(self) -> None:
         self.summary = Summary()

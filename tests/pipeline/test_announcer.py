@@ -1,0 +1,94 @@
+"""The announcer: one copy for each partition, and nothing that could not be."""
+
+import msgspec
+import pytest
+
+from bourse.pipeline import announcer
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.outputs import Record
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Announcement,
+    AnnouncementKind,
+    CorporateAction,
+    CorporateActionType,
+    Halt,
+    Instrument,
+    SessionKind,
+)
+from tests.account_strategies import MONDAY, session
+
+INSTRUMENT = Instrument("AAA", market="XONE", reference_price=0, maker_fee_bps=10_000, settlement_days=30)
+ACTION = CorporateAction("x1", "AAA", CorporateActionType.SPLIT, MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "announcement"),
+    [
+        (INSTRUMENT, "AAA", Announcement("s/0/0/a0", AnnouncementKind.INSTRUMENT, INSTRUMENT)),
+        (ACTION, "AAA", Announcement("s/0/0/a0", AnnouncementKind.CORPORATE_ACTION, None, ACTION)),
+        (
+            session(SessionKind.OPEN),
+            "XONE",
+            Announcement("s/0/0/a0", AnnouncementKind.SESSION, None, None, session(SessionKind.OPEN)),
+        ),
+        (
+            session(SessionKind.HALT, symbol="AAA"),
+            "XONE",
+            Announcement(
+                "s/0/0/a0", AnnouncementKind.SESSION, session=session(SessionKind.HALT, symbol="AAA")
+            ),
+        ),
+    ],
+)
+def test_each_partition_gets_its_copy(record: Record, key: str, announcement: Announcement) -> None:
+    outputs = announcer.announce(3, "sessions", "s/0/0", record, 7)
+    assert outputs == [
+        (
+            "announcements",
+            key,
+            msgspec.structs.replace(announcement, event_id=f"s/0/0/a{partition}", event_time_ns=7),
+            partition,
+        )
+        for partition in range(3)
+    ]
+    assert announcer.handler(3)(State.in_memory(), "sessions", "s/0/0", record, 7) == outputs
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"symbol": ""},
+        {"symbol": "A/A"},
+        {"market": "X ONE"},
+        {"currency": ""},
+        {"currency": "AAA"},
+        {"tick_size": 0},
+        {"lot_size": 0},
+        {"maker_fee_bps": -1},
+        {"maker_fee_bps": 10_001},
+        {"taker_fee_bps": -1},
+        {"taker_fee_bps": 10_001},
+        {"settlement_days": -1},
+        {"settlement_days": 31},
+        {"reference_price": -1},
+    ],
+)
+def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, object]) -> None:
+    with pytest.raises(NotOurs):
+        announcer.announce(1, "instruments", "c", msgspec.structs.replace(INSTRUMENT, **wrong), 0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        msgspec.structs.replace(ACTION, symbol="A A"),
+        msgspec.structs.replace(ACTION, action_id=""),
+        session(SessionKind.OPEN, market="X/Y"),
+        session(SessionKind.OPEN, symbol=""),
+        Halt(),
+    ],
+)
+def test_other_records_that_could_not_be_are_not_ours(record: Record) -> None:
+    with pytest.raises(NotOurs):
+        announcer.announce(1, "sessions", "c", record, 0)

@@ -1,0 +1,132 @@
+"""What operators publish: the last word counts, dates go forward only, and a symbol's own phase ends with the market's."""
+
+import datetime as dt
+
+import pytest
+
+from bourse.pipeline import validation
+from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.markets import business_date, phase_of
+from bourse.pipeline.outputs import Record
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Account,
+    AccountStatus,
+    Announcement,
+    AnnouncementKind,
+    CorporateAction,
+    CorporateActionType,
+    Instrument,
+    SessionKind,
+)
+from tests.account_strategies import MONDAY, announced, new_order, ready_state, session
+
+TUESDAY = MONDAY + dt.timedelta(days=1)
+
+
+def learn(state: State, record: Record, time_ns: int = 1) -> None:
+    assert validation.handle(state, "announcements", "sessions/0/0/a0", record, time_ns) == []
+
+
+def happens(state: State, kind: SessionKind, date: dt.date = MONDAY, symbol: str | None = None) -> None:
+    learn(state, announced(session=session(kind, date, symbol=symbol)))
+
+
+def test_accounts_are_as_they_were_last_told() -> None:
+    state = State.in_memory()
+    learn(state, Account("ANN"))
+    learn(state, Account("ANN", status=AccountStatus.CLOSED))
+    assert state.accounts.get("ANN") == Account("ANN", status=AccountStatus.CLOSED)
+
+
+@pytest.mark.parametrize("account_id", ["", "a/b", "a b", "x" * 65])
+def test_an_account_whose_id_cannot_key_anything_is_not_ours(account_id: str) -> None:
+    with pytest.raises(NotOurs, match="malformed account_id"):
+        learn(State.in_memory(), Account(account_id))
+
+
+def test_instruments_are_as_they_were_last_told() -> None:
+    state = State.in_memory()
+    learn(state, announced(instrument=Instrument("AAA")))
+    learn(state, announced(instrument=Instrument("AAA", tick_size=5)))
+    assert state.instruments.get("AAA") == Instrument("AAA", tick_size=5)
+
+
+def test_corporate_actions_are_not_for_validation() -> None:
+    action = CorporateAction("x1", "AAA", CorporateActionType.DIVIDEND, MONDAY)
+    learn(State.in_memory(), Announcement("e", AnnouncementKind.CORPORATE_ACTION, None, action))
+
+
+def test_a_market_nobody_spoke_of_is_open() -> None:
+    state = State.in_memory()
+    assert phase_of(state, "XONE", "AAA") is SessionKind.OPEN
+    assert business_date(state, "XONE") is None
+
+
+def test_a_market_is_in_the_phase_that_it_was_told_to_be_in() -> None:
+    state = State.in_memory()
+    for kind in (SessionKind.PRE_OPEN, SessionKind.OPENING_AUCTION, SessionKind.OPEN, SessionKind.CLOSED):
+        happens(state, kind)
+        assert phase_of(state, "XONE", "AAA") is kind
+    assert phase_of(state, "XTWO", "BBB") is SessionKind.OPEN
+
+
+def test_a_tick_moves_the_date_forward_only_and_leaves_the_phase() -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.TICK, MONDAY)
+    assert (phase_of(state, "XONE", "AAA"), business_date(state, "XONE")) == (SessionKind.OPEN, MONDAY)
+    happens(state, SessionKind.CLOSED, MONDAY)
+    happens(state, SessionKind.TICK, TUESDAY)
+    happens(state, SessionKind.TICK, MONDAY)
+    assert (phase_of(state, "XONE", "AAA"), business_date(state, "XONE")) == (SessionKind.CLOSED, TUESDAY)
+
+
+def test_the_time_of_a_market_goes_forward_only() -> None:
+    state = State.in_memory()
+    for time_ns in (5, 3):
+        learn(state, announced(session=session(SessionKind.TICK)), time_ns)
+    market = state.markets.get("XONE")
+    assert market is not None
+    assert market.event_time_ns == 5
+
+
+def test_a_phase_of_an_earlier_date_does_not_take_the_date_back() -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.OPEN, TUESDAY)
+    happens(state, SessionKind.CLOSED, MONDAY)
+    assert (phase_of(state, "XONE", "AAA"), business_date(state, "XONE")) == (SessionKind.CLOSED, TUESDAY)
+
+
+@pytest.mark.parametrize("kind", [SessionKind.OPEN, SessionKind.TICK])
+def test_any_session_event_corrects_the_date_that_an_order_began(kind: SessionKind) -> None:
+    # Given a client whose clock is a day ahead
+    state = ready_state()
+    order = new_order(sent_time_ns=new_order().sent_time_ns + 86_400 * 10**9)
+    validation.handle(state, "orders", "orders/0/0", order, order.sent_time_ns)
+    assert business_date(state, "XONE") == TUESDAY
+    # When the market speaks, it has the last word
+    happens(state, kind, MONDAY)
+    assert business_date(state, "XONE") == MONDAY
+
+
+def test_a_halt_lasts_until_it_is_lifted_where_it_was_called() -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.HALT)
+    happens(state, SessionKind.HALT, symbol="AAA")
+    happens(state, SessionKind.RESUME)
+    assert state.halts.get("XONE") is None
+    assert state.halts.get("XONE/AAA") is not None
+    happens(state, SessionKind.RESUME, symbol="AAA")
+    assert state.halts.get("XONE/AAA") is None
+    assert business_date(state, "XONE") == MONDAY
+
+
+def test_a_phase_of_one_symbol_is_its_own_until_the_market_enters_the_next() -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.OPEN)
+    happens(state, SessionKind.CLOSED, symbol="AAA")
+    assert phase_of(state, "XONE", "AAA") is SessionKind.CLOSED
+    assert phase_of(state, "XONE", "CCC") is SessionKind.OPEN
+    happens(state, SessionKind.OPEN, TUESDAY)
+    assert phase_of(state, "XONE", "AAA") is SessionKind.OPEN
+    assert state.markets.get("XONE/AAA") is None
