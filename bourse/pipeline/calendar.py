@@ -44,18 +44,19 @@ def utc_date(time_ns: TimeNs) -> dt.date:
 def _sessions(market: str) -> list[dt.date]:
     """Return every session that the market's calendar knows between FIRST and LAST; none for a market it has not."""
     # Imported on first use: it brings pandas with it, which takes a second.
-    import exchange_calendars as xc  # noqa: PLC0415
+    from exchange_calendars import get_calendar  # noqa: PLC0415
+    from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415
 
     with warnings.catch_warnings():
         # Its own use of pandas deprecations is not for us to mend, and tests turn warnings into errors.
         warnings.simplefilter("ignore")
         try:
             # A year that every calendar has, just to ask the calendar for its bounds: the defaults would ask a clock.
-            known = xc.get_calendar(market, start="2022-01-03", end="2022-12-30")
-        except xc.errors.InvalidCalendarName:
+            known = get_calendar(market, start="2022-01-03", end="2022-12-30")
+        except InvalidCalendarName:
             return []
         first, last = known.bound_min(), known.bound_max()
-        calendar = xc.get_calendar(
+        calendar = get_calendar(
             market,
             start=FIRST if first is None else max(FIRST, first.date()),
             end=LAST if last is None else min(LAST, last.date()),

@@ -119,7 +119,9 @@ class Proof:
             last[key] = update
             if update.cause in {"DEPOSIT", "WITHDRAWAL"}:
                 expected[key] += update.quantity_delta
-        assert {k: u.quantity for k, u in last.items() if u.quantity} == {k: n for k, n in expected.items() if n}
+        assert {k: u.quantity for k, u in last.items() if u.quantity} == {
+            k: n for k, n in expected.items() if n
+        }
 
     def check_trades_have_two_sides(self) -> None:
         sides: defaultdict[str, list[Any]] = defaultdict(list)

@@ -28,6 +28,7 @@ class Seen(NamedTuple):
     offset: int
     key: str
     record: Any
+    timestamp_ms: int
 
 
 class Workers:
@@ -131,6 +132,7 @@ class Workers:
                     message.offset(),
                     (message.key() or b"").decode(errors="replace"),
                     decode(message.value()),
+                    message.timestamp()[1],
                 )
 
     def records(self, topic: str) -> list[Any]:
@@ -153,7 +155,7 @@ class Workers:
                     if error is None:
                         yield message
                         continue
-                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001
                     return
         finally:
             consumer.close()

@@ -53,6 +53,10 @@ class Heard:
         return [(event.order_id, event.status.value) for event in self.events]
 
     @property
+    def released(self) -> list[tuple[str, int, str]]:
+        return [(release.order_id, release.quantity, release.reason.value) for release in self.releases]
+
+    @property
     def fills(self) -> list[tuple[str, str, int, int]]:
         """Taker, maker, price and quantity of each trade."""
         return [

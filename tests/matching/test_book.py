@@ -194,6 +194,7 @@ def test_empty_levels_are_swept_when_they_are_the_most() -> None:
         book.rest(resting(price, SELL, 1, price))
         book.remove(f"0-{price}")
     assert len(book.asks.heap) == len(book.asks.levels) <= FEW + 3
+    assert book.asks.empty == len(book.asks.heap) - 1
     assert book.depth(SELL) == [(1, 1, 1)]
 
 

@@ -21,7 +21,7 @@ DATES = [
     ("XMAD", "2024-03-28", 0, "2024-03-28"),
     ("XMAD", "2024-03-29", 0, "2024-04-02"),
     ("XTKS", "2024-05-02", 1, "2024-05-07"),  # a calendar that begins later than ours
-    ("XKRX", "2024-05-03", 1, "2024-05-07"),  # a calendar that ends earlier than ours
+    ("XSAU", "2024-05-02", 1, "2024-05-05"),  # a calendar that ends earlier than ours, and trades on Sundays
     ("NOWHERE", "2024-03-28", 1, "2024-03-29"),  # an unknown market: Monday to Friday
     ("NOWHERE", "2024-03-29", 1, "2024-04-01"),
     ("NOWHERE", "2024-03-30", 1, "2024-04-01"),

@@ -1,6 +1,7 @@
 """The topology: sound as it is, and told what is wrong when it is not."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_the_document_shows_every_topic_stage_and_hop() -> None:
 
 
 def test_the_document_is_written_and_then_checked(
-    tmp_path: document.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "flow.md"
     assert document.main(["--check"], target) == 1

@@ -168,7 +168,7 @@ def test_what_stages_write_and_read_can_come_in_too() -> None:
     assert outputs[0].record.event_id == "orders/4/5/v0/r0"
     # And a wallet transaction from outside reaches positions, if it brings something in
     wallet_log = [event for event in outputs if event.topic is Topic.WALLET_TRANSACTIONS]
-    assert topics_of(simulate(wallet_log)) == ["positions"]
+    assert topics_of(simulate([events[0], *wallet_log])) == ["positions"]
 
 
 def test_a_topic_that_no_stage_reads_yet_is_taken_and_left() -> None:

@@ -22,7 +22,7 @@ from bourse.pipeline.flow import key_of
 from bourse.schemas.jsonform import event_line
 from bourse.settings import Settings
 
-RATE = 2_000.0
+RATE = 1_000.0
 EVENT_FILE = "trading-day.jsonl.gz"
 
 
@@ -59,12 +59,15 @@ def demo(
     story = _run(settings, rate or None)
     findings = story.checks.findings()
     show(out, story, findings, rate or None)
-    Traces.found(settings).write(settings)
     _say_what_next()
     failed = sum(not finding.holds for finding in findings)
     if failed:
         msg = f"{failed} of {len(findings)} checks failed."
-        raise CliError(msg, f"The workers' logs are in {settings.logs_dir}.")
+        raise CliError(
+            msg, f"The workers' logs are in {settings.logs_dir}; what was written stays in the topics."
+        )
+    # Only of a run whose checks hold: what a failed one has left is evidence, and not to be wiped by the next one.
+    Traces.found(settings).write(settings)
 
 
 def write_day(file: Path, partitions: int) -> int:

@@ -41,7 +41,7 @@ class Traces:
         return cls(cluster, _counts(client, settings))
 
     def are_demo(self, settings: Settings) -> bool:
-        """Return whether this is exactly what the last demonstration noted when it ended."""
+        """Return whether this is exactly what the last demonstration noted when it ended well."""
         try:
             noted = json.loads((settings.data_dir / NOTE).read_text())
         except (OSError, ValueError):

@@ -44,7 +44,7 @@ def decide(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeN
                 message = "a validated CANCEL without a symbol"
                 raise NotOurs(message)
             _approve(outputs, order, order.symbol, order.price, _terms(state, order.symbol), time_ns)
-        case OrderAction.MASS_CANCEL:
+        case OrderAction.MASS_CANCEL:  # pragma: no branch - mypy proves that there is no other
             _mass_cancel(state, outputs, order, time_ns)
 
 

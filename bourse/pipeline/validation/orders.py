@@ -101,7 +101,9 @@ def _answer(request: _Request) -> ClientOrder:
             return _new(request)
         case OrderAction.MASS_CANCEL:
             return _mass_cancel(request)
-        case OrderAction.CANCEL | OrderAction.REPLACE:
+        case (
+            OrderAction.CANCEL | OrderAction.REPLACE
+        ):  # pragma: no branch - mypy proves that there is no other
             return _change(request)
 
 
