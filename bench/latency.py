@@ -103,4 +103,6 @@ def main(arguments: list[str]) -> None:
     found = run(chosen.rate, chosen.seconds, chosen.workers, chosen.partitions)
     for topic, values in found.items():
         p50, p90, p99 = (percentile(values, share) for share in (0.5, 0.9, 0.99))
-        print(f"order -> {topic:<12} p50 {p50:6.1f}  p90 {p90:6.1f}  p99 {p99:6.1f} ms  ({len(values):,} records)")
+        print(
+            f"order -> {topic:<12} p50 {p50:6.1f}  p90 {p90:6.1f}  p99 {p99:6.1f} ms  ({len(values):,} records)"
+        )

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         description="Send every hop through Kafka instead of handing over the ones that keep their key.",
     )
     cycle_max_records: int = Field(
-        default=2000, ge=1, le=100_000, description="Most records that one transaction takes in."
+        default=5000, ge=1, le=100_000, description="Most records that one transaction takes in."
     )
     cycle_max_bytes: int = Field(
         default=4 << 20, ge=1024, le=1 << 30, description="Most bytes that one transaction takes in."

@@ -8,6 +8,9 @@ from typing import IO, Annotated
 import typer
 
 from bourse.cli.errors import CliError
+from bourse.pipeline import calendar
+from bourse.pipeline.calendar import settlement_date
+from bourse.schemas.records import Instrument
 from bourse.settings import Settings
 
 
@@ -28,6 +31,8 @@ def worker(
     from bourse.agents.build import create_app  # noqa: PLC0415
 
     app = create_app(settings)
+    # The calendar library and its first calendar take a second: not within the transaction of the first trade.
+    settlement_date(Instrument("").market, calendar.FIRST, 1)
     _calm_collector()
     _write_port(settings, app.conf.web_port)
     try:

@@ -6,13 +6,11 @@ is handed in, and a topic's subject is `<topic>-value` (TopicNameStrategy). Tabl
 changelog topic holds many record types, and they keep their local ids.
 """
 
-import base64
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
+from weakref import finalize
 
 import msgspec
 
@@ -22,8 +20,12 @@ from bourse.schemas.records import Record
 
 T = TypeVar("T")
 
-_TIMEOUT_SECONDS: Final = 10
-_MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+# Whoever decodes waits for the answer: two tries that time out are over before a transaction is (10 s).
+_TIMEOUT_SECONDS: Final = 4
+_RETRIES: Final = 1
+_WAIT_BEFORE_RETRY_MS: Final = 200
+# https://docs.confluent.io/platform/current/schema-registry/develop/api.html: a 404 of a proxy has another code, or none.
+_SCHEMA_NOT_FOUND: Final = 40403
 
 
 class RegistryError(Exception):
@@ -76,80 +78,80 @@ class RegistryIds:
 
 def connect(url: str, topics: Mapping[str, type[Record]]) -> RegistryIds:
     """Return the ids of the registry at a URL (user and password in it if it wants them)."""
-    return RegistryIds(HttpRegistry(url), topics)
-
-
-class _Registered(msgspec.Struct):
-    id: int
+    return RegistryIds(ConfluentRegistry(url), topics)
 
 
 class _Found(msgspec.Struct):
-    schema: str
-    schema_type: str = msgspec.field(name="schemaType", default="AVRO")
+    schema_str: str
+    schema_type: str
 
 
-class _Refused(msgspec.Struct):
-    message: str = "no reason given"
-
-
-class HttpRegistry:
-    """The few calls of Confluent's Schema Registry API that are needed, over HTTP.
-
-    confluent-kafka's own client is not used: the extra that it needs (`schemaregistry`) does not install at the locked
-    version.
-    """
+class ConfluentRegistry:
+    """confluent-kafka's own client of the Schema Registry API; what it raises becomes a RegistryError."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = f"{url!r} is not the http or https URL of a schema registry"
-            raise RegistryError(message)
-        host = parts.netloc.rpartition("@")[2]
-        self._url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-        self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
-        if parts.username is not None:
-            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+        # Imported only here: a worker without a registry starts without the HTTP and OAuth libraries of this client.
+        from confluent_kafka import schema_registry  # noqa: PLC0415 - see above
+
+        self._url, user_info = _parts(url)
+        self._library = schema_registry
+        self._client = schema_registry.SchemaRegistryClient(
+            {
+                "url": self._url,
+                "timeout": _TIMEOUT_SECONDS,
+                "max.retries": _RETRIES,
+                "retries.wait.ms": _WAIT_BEFORE_RETRY_MS,
+            }
+            | user_info
+        )
+        finalize(
+            self, self._client.close
+        )  # The client keeps a connection open, and does not end it by itself.
 
     def register(self, subject: str, schema: str) -> int:
         """Return the id of the schema in the subject, registering it first where it is new."""
-        body = msgspec.json.encode({"schema": schema, "schemaType": "AVRO"})
+        avro = self._library.Schema(schema, "AVRO")
         try:
-            return self._ask(f"/subjects/{subject}/versions", _Registered, body).id
-        except urllib.error.HTTPError as error:
-            what = (
-                "incompatible with what is there"
-                if error.code == HTTPStatus.CONFLICT
-                else f"HTTP {error.code}"
-            )
-            message = f"the registry at {self._url} refused {subject} as {what}: {_reason(error)}"
+            return self._ask(int, self._client.register_schema, subject, avro)
+        except self._library.SchemaRegistryError as error:
+            conflict = error.http_status_code == HTTPStatus.CONFLICT
+            what = "incompatible with what is there" if conflict else f"HTTP {error.http_status_code}"
+            reason = error.error_message or "no reason given"
+            message = f"the registry at {self._url} refused {subject} as {what}: {reason}"
             raise RegistryError(message) from error
 
     def schema(self, schema_id: int) -> str | None:
         """Return the Avro schema with that id; None where the registry has none."""
         try:
-            found = self._ask(f"/schemas/ids/{schema_id}", _Found)
-        except urllib.error.HTTPError as error:
-            if error.code == HTTPStatus.NOT_FOUND:
+            found = self._ask(_Found, self._client.get_schema, schema_id)
+        except self._library.SchemaRegistryError as error:
+            if error.error_code == _SCHEMA_NOT_FOUND:
                 return None
-            message = f"the registry at {self._url} did not give schema {schema_id}: HTTP {error.code}"
+            message = (
+                f"the registry at {self._url} did not give schema {schema_id}: HTTP {error.http_status_code}"
+            )
             raise RegistryError(message) from error
-        return found.schema if found.schema_type == "AVRO" else None
+        return found.schema_str if found.schema_type == "AVRO" else None
 
-    def _ask(self, path: str, answer: type[T], body: bytes | None = None) -> T:
-        request = urllib.request.Request(self._url + path, body, self._headers)  # noqa: S310 - scheme checked above
+    def _ask(self, answer: type[T], question: Callable[..., object], *about: object) -> T:
+        """Return the client's answer; raises its SchemaRegistryError, and RegistryError where there is no answer."""
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - see above
-                return msgspec.json.decode(response.read(), type=answer)
-        except urllib.error.HTTPError:
+            return msgspec.convert(question(*about), answer, from_attributes=True)
+        except self._library.SchemaRegistryError:
             raise
-        except (OSError, msgspec.MsgspecError) as error:
-            message = f"the schema registry at {self._url} is out of reach: {error}"
+        except Exception as error:
+            # What else the client raises, on a broken line or an odd answer, is not documented.
+            message = f"the schema registry at {self._url} is out of reach: {error!r}"
             raise RegistryError(message) from error
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
-    try:
-        return msgspec.json.decode(error.read(), type=_Refused).message
-    except (OSError, msgspec.MsgspecError):
-        return error.reason
+def _parts(url: str) -> tuple[str, dict[str, str]]:
+    """Return the URL without user and password, which errors and logs would show, and these as the client's setting."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        message = f"{url!r} is not the http or https URL of a schema registry"
+        raise RegistryError(message)
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    if parts.username is None:
+        return bare, {}
+    return bare, {"basic.auth.user.info": f"{unquote(parts.username)}:{unquote(parts.password or '')}"}

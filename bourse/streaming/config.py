@@ -24,7 +24,7 @@ class EngineConfig:
     open_store: StoreFactory
     inner: frozenset[str] = frozenset()
     through_kafka: bool = False
-    max_records: int = 2_000
+    max_records: int = 5_000
     max_bytes: int = 4_000_000
     poll_seconds: float = 0.1
     session_timeout_ms: int = 6_000

@@ -27,7 +27,16 @@ PassOn = Callable[[str, int, Record], None]
 class Frame:
     """The records of one topic partition that one agent handles in one cycle."""
 
-    __slots__ = ("_pass_on", "_produce", "_produce_later", "_records", "finished", "partition", "store", "topic")
+    __slots__ = (
+        "_pass_on",
+        "_produce",
+        "_produce_later",
+        "_records",
+        "finished",
+        "partition",
+        "store",
+        "topic",
+    )
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from bourse.schemas import registry
 from bourse.schemas.codec import Codec, DecodeError
 from bourse.schemas.ids import LocalIds, current, earlier_versions
 from bourse.schemas.records import Order, OrderAction, Record, Trade, Wallet
-from bourse.schemas.registry import HttpRegistry, RegistryError, RegistryIds, connect
+from bourse.schemas.registry import ConfluentRegistry, RegistryError, connect
 from bourse.schemas.units import Quantity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,8 @@ SECONDS_PER_LOOK = 0.2
 HOME = ROOT / ".bourse" / "registry"
 SECONDS_TO_START = 120
 TOPICS = {"orders": Order, "trades": Trade}
+REGISTER_ORDERS = "/subjects/orders-value/versions?normalize=False"
+SCHEMA_7 = "/schemas/ids/7"
 ORDER = Order(OrderAction.NEW, "c1", "ACC-1", symbol="ANA", quantity=Quantity(5))
 
 
@@ -106,7 +109,7 @@ def test_current_schemas_are_registered_and_their_ids_go_on_the_wire(url: str) -
 
     assert int.from_bytes(encoded[1:5], "big") == ids.id_of("Order") != current("Order").local_id()
     assert codec.decoder(Order)(encoded) == ORDER
-    assert json.loads(HttpRegistry(url).schema(ids.id_of("Order")) or "")["fields"][0]["doc"]
+    assert json.loads(ConfluentRegistry(url).schema(ids.id_of("Order")) or "")["fields"][0]["doc"]
 
 
 def test_registering_again_gives_the_same_ids(url: str) -> None:
@@ -137,7 +140,7 @@ def test_a_version_that_only_the_registry_knows_is_fetched_and_resolved(url: str
     source["fields"].append(
         {"name": "colour", "type": "string", "default": "", "doc": "Of a newer producer."}
     )
-    newer = HttpRegistry(url).register("orders-value", json.dumps(source))
+    newer = ConfluentRegistry(url).register("orders-value", json.dumps(source))
 
     body = oracle.encode(ORDER, current("Order").parsed) + b"\x06red"
 
@@ -146,7 +149,7 @@ def test_a_version_that_only_the_registry_knows_is_fetched_and_resolved(url: str
 
 def test_an_earlier_version_that_the_registry_knows_is_resolved(url: str, oracle: Oracle) -> None:
     (version,) = earlier_versions("Order")
-    earlier = HttpRegistry(url).register("orders-value", version.text)
+    earlier = ConfluentRegistry(url).register("orders-value", version.text)
 
     body = oracle.encode(ORDER, version.parsed)
 
@@ -155,14 +158,14 @@ def test_an_earlier_version_that_the_registry_knows_is_resolved(url: str, oracle
 
 def test_a_schema_that_does_not_resolve_is_a_decode_error(url: str) -> None:
     source = '{"type": "record", "name": "Order", "namespace": "bourse", "fields": [{"name": "odd", "type": "long"}]}'
-    odd = HttpRegistry(url).register("odd-value", source)
+    odd = ConfluentRegistry(url).register("odd-value", source)
 
     with pytest.raises(DecodeError, match="Order: not readable from its earlier schema"):
         Codec(connect(url, TOPICS)).decoder(Order)(b"\x00" + odd.to_bytes(4, "big") + b"\x02")
 
 
 def test_a_schema_that_is_no_record_is_as_good_as_unknown(url: str) -> None:
-    text = HttpRegistry(url).register("text-value", '"string"')
+    text = ConfluentRegistry(url).register("text-value", '"string"')
 
     with pytest.raises(DecodeError, match=f"Order: unknown schema id {text}"):
         Codec(connect(url, TOPICS)).decoder(Order)(b"\x00" + text.to_bytes(4, "big") + b"\x02a")
@@ -174,7 +177,7 @@ def test_an_id_that_the_registry_does_not_know_is_a_decode_error(url: str) -> No
 
 
 def test_a_schema_that_is_incompatible_is_refused_in_words(url: str) -> None:
-    client = HttpRegistry(url)
+    client = ConfluentRegistry(url)
     client.register("strict-value", current("Halt").text)
     rule = urllib.request.Request(  # noqa: S310 - our own process
         f"{url}/config/strict-value",
@@ -192,15 +195,16 @@ def test_a_schema_that_is_incompatible_is_refused_in_words(url: str) -> None:
 
 
 class _Odd(BaseHTTPRequestHandler):
-    """Answers each path as the test wants it."""
+    """Answers each path as the test wants it: in turn, and the last answer for good."""
 
-    answers: ClassVar[dict[str, tuple[int, bytes]]] = {}
+    answers: ClassVar[dict[str, list[tuple[int, bytes]]]] = {}
     seen: ClassVar[list[tuple[str, str | None]]] = []
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.seen.append((self.path, self.headers.get("Authorization")))
-        status, body = self.answers[self.path]
+        answers = self.answers[self.path]
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -224,63 +228,82 @@ def odd() -> Iterator[str]:
 
 
 def test_user_and_password_of_the_url_are_sent_and_not_shown(odd: str) -> None:
-    _Odd.answers = {
-        "/subjects/orders-value/versions": (500, b'{"error_code": 1, "message": "the disk is full"}')
-    }
+    _Odd.answers = {REGISTER_ORDERS: [(500, b'{"error_code": 50001, "message": "the disk is full"}')]}
 
     with pytest.raises(RegistryError, match="refused orders-value as HTTP 500: the disk is full") as refusal:
         connect(odd, {"orders": Order})
 
-    assert _Odd.seen == [("/subjects/orders-value/versions", "Basic dXNlcjpwYSBzcw==")]
+    assert set(_Odd.seen) == {(REGISTER_ORDERS, "Basic dXNlcjpwYSBzcw==")}
     assert "pa" not in str(refusal.value).replace("incompatible", "")
 
 
-def test_a_refusal_without_a_reason_is_told_as_one(odd: str) -> None:
-    _Odd.answers = {"/subjects/orders-value/versions": (409, b"<html>")}
-    with pytest.raises(RegistryError, match="incompatible with what is there: Conflict"):
+def test_without_a_user_nothing_is_sent_as_one(odd: str) -> None:
+    _Odd.answers = {REGISTER_ORDERS: [(200, b'{"id": 7}')]}
+
+    connect(odd.replace("user:pa%20ss@", ""), {"orders": Order})
+
+    assert _Odd.seen == [(REGISTER_ORDERS, None)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"<html>", "Unknown Schema Registry Error: b'<html>'"), (b"{}", "no reason given")],
+)
+def test_a_refusal_without_a_reason_is_told_as_one(odd: str, answer: bytes, reason: str) -> None:
+    _Odd.answers = {REGISTER_ORDERS: [(409, answer)]}
+    with pytest.raises(RegistryError, match=f"incompatible with what is there: {reason}"):
         connect(odd, {"orders": Order})
 
 
-def test_an_answer_that_is_none_is_a_registry_out_of_reach(odd: str) -> None:
-    _Odd.answers = {"/subjects/orders-value/versions": (200, b"<html>")}
+@pytest.mark.parametrize("answer", [b"<html>", b"", b"[]", b"{}", b'{"id": "7"}'])
+def test_an_answer_that_is_none_is_a_registry_out_of_reach(odd: str, answer: bytes) -> None:
+    _Odd.answers = {REGISTER_ORDERS: [(200, answer)], SCHEMA_7: [(200, answer)]}
     with pytest.raises(RegistryError, match="out of reach"):
         connect(odd, {"orders": Order})
+    with pytest.raises(RegistryError, match="out of reach"):
+        connect(odd, {}).schema_of(7)
 
 
 def test_an_unknown_id_is_asked_for_once(odd: str) -> None:
-    _Odd.answers = {"/schemas/ids/7": (404, b"{}")}
-    ids = RegistryIds(HttpRegistry(odd), {})
+    _Odd.answers = {SCHEMA_7: [(404, b'{"error_code": 40403, "message": "Schema not found"}')]}
+    ids = connect(odd, {})
 
     assert ids.schema_of(7) is None
     assert ids.schema_of(7) is None
     assert len(_Odd.seen) == 1
 
 
-def test_an_error_while_fetching_is_no_decode_error_and_is_asked_for_again(odd: str) -> None:
-    _Odd.answers = {"/schemas/ids/7": (503, b"")}
-    decode = Codec(RegistryIds(HttpRegistry(odd), {})).decoder(Order)
+@pytest.mark.parametrize("status", [404, 503])
+def test_an_error_while_fetching_is_no_decode_error_and_is_asked_for_again(odd: str, status: int) -> None:
+    _Odd.answers = {SCHEMA_7: [(status, b"<html>")]}
+    decode = Codec(connect(odd, {})).decoder(Order)
 
     for _ in range(2):
-        with pytest.raises(RegistryError, match="did not give schema 7: HTTP 503"):
+        _Odd.seen.clear()
+        with pytest.raises(RegistryError, match=f"did not give schema 7: HTTP {status}"):
             decode(b"\x00\x00\x00\x00\x07")
-    assert len(_Odd.seen) == 2
+        assert _Odd.seen
+
+
+def test_a_registry_that_is_busy_for_a_moment_is_asked_again_at_once(odd: str) -> None:
+    _Odd.answers = {REGISTER_ORDERS: [(503, b""), (200, b'{"id": 7}')]}
+    assert connect(odd, {"orders": Order}).id_of("Order") == 7
 
 
 def test_a_schema_of_another_language_is_as_good_as_unknown(odd: str) -> None:
     _Odd.answers = {
-        "/schemas/ids/7": (200, b'{"schema": "syntax = \\"proto3\\";", "schemaType": "PROTOBUF"}')
+        SCHEMA_7: [(200, b'{"schema": "syntax = \\"proto3\\";", "schemaType": "PROTOBUF"}')],
     }
-    assert RegistryIds(HttpRegistry(odd), {}).schema_of(7) is None
+    assert connect(odd, {}).schema_of(7) is None
 
 
 def test_a_local_id_needs_no_registry(odd: str) -> None:
-    ids = RegistryIds(HttpRegistry(odd), {})
+    ids = connect(odd, {})
     assert ids.schema_of(current("Order").local_id()) == current("Order")
     assert _Odd.seen == []
 
 
-def test_a_registry_that_is_not_there_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_TIMEOUT_SECONDS", 1)
+def test_a_registry_that_is_not_there_is_out_of_reach() -> None:
     (port,) = _free_ports(1)
     with pytest.raises(
         RegistryError, match=f"the schema registry at http://127.0.0.1:{port} is out of reach"
@@ -288,7 +311,20 @@ def test_a_registry_that_is_not_there_is_out_of_reach(monkeypatch: pytest.Monkey
         connect(f"http://127.0.0.1:{port}", {"orders": Order})
 
 
+def test_a_registry_that_never_answers_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_TIMEOUT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(RegistryError, match="is out of reach: ReadTimeout"):
+            connect(f"http://127.0.0.1:{port}", {"orders": Order})
+
+
+def test_who_has_no_registry_does_not_import_its_client() -> None:
+    program = "import sys, bourse.schemas.registry; sys.exit('confluent_kafka' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize("url", ["", "localhost:8081", "ftp://localhost", "http://"])
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(RegistryError, match="is not the http or https URL of a schema registry"):
-        HttpRegistry(url)
+        ConfluentRegistry(url)
