@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("throughput",)
+NAMES = ("throughput", "stock_faust", "latency", "restore", "codec", "book")
 
 
 def main() -> None:

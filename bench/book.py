@@ -163,7 +163,7 @@ def measure(resting: int, count: int, seed: int, repeats: int) -> tuple[float, i
     return count / best, fills
 
 
-def main() -> None:
+def main(_arguments: list[str] | None = None) -> None:
     """Measure books of several sizes and print one line for each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

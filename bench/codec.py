@@ -186,7 +186,7 @@ def encode_with_misses() -> float:
     return timeit.timeit(lambda: [encode(order) for order in made], number=1) / len(made) * 1e6
 
 
-def main() -> None:
+def main(_arguments: list[str] | None = None) -> None:
     """Print the table."""
     print(f"{'microseconds':20}{'encode':>9}{'fastavro':>10}{'':>7}{'decode':>9}{'fastavro':>10}{'':>7}")
     for name, record in RECORDS.items():

@@ -103,7 +103,8 @@ class Stack:
         consumer.assign([TopicPartition(self.settings.topic(topic), p, 0) for p in partitions])
         ended: set[int] = set()
         while len(ended) < self.settings.partitions:
-            for message in consumer.consume(10_000, 1.0):
+            # Asked for many at once, librdkafka waits the whole second for all of them.
+            for message in (*consumer.consume(1, 1.0), *consumer.consume(10_000, 0)):
                 if message.error() and message.error().code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
                 else:

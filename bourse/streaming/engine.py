@@ -38,8 +38,11 @@ Deliver = Callable[[Frame], Awaitable[None]]
 _CHUNK = 500
 _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
+# A message's error carries its code, but not librdkafka's mark of a fatal one.
 _HOPELESS = frozenset(
     {
+        KafkaError._FATAL,  # noqa: SLF001  (librdkafka's name for it)
+        KafkaError.FENCED_INSTANCE_ID,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -249,7 +252,13 @@ class Engine:
                 del self.restoring[partition]
                 self.live.add(partition)
                 self._consumer.resume([TopicPartition(topic, partition) for topic in self.config.polled])
-                logger.info("partition %s is live after %s restored rows", partition, restoration.restored)
+                rows, seconds = restoration.restored, restoration.seconds
+                logger.info(
+                    "partition %s is live after %s restored rows, restored in %.2f s",
+                    partition,
+                    rows,
+                    seconds,
+                )
 
     # -- polling --------------------------------------------------------------------------------------------------
 
@@ -279,7 +288,7 @@ class Engine:
                 records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's name for it)
                 self._ends[message.topic(), message.partition()] = message.offset()
-            elif error.fatal() or error.code() in _HOPELESS:
+            elif error.code() in _HOPELESS:
                 raise KafkaException(error)
             else:
                 # librdkafka tells of every connection that drops, and mends it by itself.

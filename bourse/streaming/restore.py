@@ -5,6 +5,7 @@ transaction is open, records that others have committed behind it are not readab
 would be wrong. The transaction's time-out bounds the wait.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,6 +56,7 @@ class Restoration:
         self.partition = partition
         self.store = store
         self.restored = 0
+        self._began = time.monotonic()
         if store.position is not None and store.position > span.end:
             store.wipe()
         position = store.position or 0
@@ -69,6 +71,11 @@ class Restoration:
         if position < span.end:
             self._consumer = _reader(config)
             self._consumer.assign([TopicPartition(config.changelog, partition, position)])
+
+    @property
+    def seconds(self) -> float:
+        """How long this has been under way."""
+        return time.monotonic() - self._began
 
     @property
     def remaining(self) -> int:

@@ -150,7 +150,8 @@ class Workers:
         consumer.assign([TopicPartition(self.settings.topic(topic), partition, 0)])
         try:
             while True:
-                for message in consumer.consume(10_000, 1.0):
+                # Asked for many at once, librdkafka waits the whole second for all of them.
+                for message in (*consumer.consume(1, 1.0), *consumer.consume(10_000, 0)):
                     error = message.error()
                     if error is None:
                         yield message

@@ -28,6 +28,7 @@ class Toy:
         self.partitions = partitions
         self.prefix = f"toy-{uuid.uuid4().hex[:8]}-"
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[subprocess.Popen[bytes]] = []
         self.admin = AdminClient({"bootstrap.servers": broker})
         topics = [NewTopic(self.topic(t), partitions, 1) for t in ("numbers", "sums", "routed", "totals")]
         topics.append(NewTopic(self.topic("changelog"), partitions, 1, config=COMPACTED))
@@ -68,6 +69,7 @@ class Toy:
         with self.log(worker).open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         self.workers[worker] = process
+        self._started.append(process)
         return process
 
     def log(self, worker: str) -> Path:
@@ -84,7 +86,7 @@ class Toy:
         return process.wait(30)
 
     def stop_all(self) -> None:
-        for process in self.workers.values():
+        for process in self._started:
             process.kill()
             process.wait()
 
