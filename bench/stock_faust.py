@@ -66,7 +66,10 @@ app = create_app()
 
 def preload(made: Stack, count: int) -> None:
     """Publish orders to the first topic."""
-    encode, producer = Wire(made.settings).encoders[Order], made.producer()
+    encode, producer = (
+        Wire(made.settings).encoders[Order],
+        made.producer(compression="none"),
+    )  # stock Faust brings no codec
     flow = orders(market(PARTITIONS))
     for _ in range(count):
         order = next(flow)
@@ -83,7 +86,7 @@ def run(count: int) -> float:
             created.result()
         preload(made, count)
         environment = {**os.environ, "STOCK_DATA": str(made.folder / "stock")}
-        command = [sys.executable, "-m", "faust", "-A", "bench.stock_faust:app", "worker", "-l", "warning"]
+        command = [sys.executable, "-m", "faust", "-A", "bench.stock_faust:app", "worker", "-l", "warn"]
         with (made.folder / "stock.log").open("ab") as log:
             worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
