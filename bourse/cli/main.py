@@ -27,7 +27,6 @@ COMMANDS = {
     "publish": "bourse.cli.publish:publish",
     "tail": "bourse.cli.tail:tail",
     "simulate": "bourse.cli.simulate:simulate",
-    "audit": "bourse.cli.audit:audit",
     "worker": "bourse.cli.worker:worker",
     "broker": "bourse.cli.broker:app",
     "topics": "bourse.cli.topics:app",
