@@ -15,6 +15,7 @@ import msgspec
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    ColumnFamily,
     DBCompressionType,
     Options,
     Rdict,
@@ -22,6 +23,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from bourse.streaming.errors import EngineError
 from bourse.streaming.stores import Change, ChangelogIdentity
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
 
@@ -59,6 +61,7 @@ class Store:
         self._specs = specs
         self._codec = codec
         self._batch: WriteBatch | None = None
+        self._handles: tuple[Rdict, ColumnFamily] | None = None
         try:
             self._open()
         except Exception as error:  # RocksDB reports everything as a bare Exception
@@ -130,20 +133,16 @@ class Store:
         self.path.mkdir(parents=True, exist_ok=True)
         cache = Cache(16 * _MiB)
         families = {spec.name: _options(cache) for spec in self._specs}
-        self._rocks = Rdict(str(self.path), _options(cache), families)
-        self._meta = self._rocks.get_column_family_handle("default")
+        rocks = Rdict(str(self.path), _options(cache), families)
+        self._handles = rocks, rocks.get_column_family_handle("default")
         self._write_options = WriteOptions()
         for spec in self._specs:
-            rocks, family = (
-                self._rocks.get_column_family(spec.name),
-                self._rocks.get_column_family_handle(spec.name),
-            )
+            rows, family = rocks.get_column_family(spec.name), rocks.get_column_family_handle(spec.name)
             encode, decode = self._codec.encoder(spec.row_type), self._codec.decoder(spec.row_type)
-            self.tables[spec.name] = StoredTable(spec, rocks, family, encode, decode)
-        self.position = self._proved_position()
+            self.tables[spec.name] = StoredTable(spec, rows, family, encode, decode)
+        self.position = self._proved_position(rocks.get(_META))
 
-    def _proved_position(self) -> int | None:
-        raw = self._rocks.get(_META)
+    def _proved_position(self, raw: bytes | None) -> int | None:
         if raw is None:
             return None
         meta = msgspec.json.decode(raw, type=Meta)
@@ -169,16 +168,24 @@ class Store:
             position,
             int(time.time()),
         )
-        batch.put(_META, msgspec.json.encode(meta), self._meta)
-        self._rocks.write(batch, self._write_options)
+        if self._handles is None:
+            msg = f"the store of partition {identity.partition} is closed"
+            raise EngineError(msg)
+        rocks, family = self._handles
+        batch.put(_META, msgspec.json.encode(meta), family)
+        rocks.write(batch, self._write_options)
         self.position = position
 
     def _let_go(self) -> None:
-        self.attached = None
+        # RocksDB stays open, and locked, while any handle of it is alive, and an agent that waits for its next
+        # frame still has its last one with this store in it: the handles go, whoever holds their holders.
+        self.attached = self._batch = None
+        for table in self.tables.values():
+            table.let_go()
         self.tables.clear()
-        rocks: Rdict | None = self.__dict__.pop("_rocks", None)
-        if rocks is not None:
-            rocks.close()
+        handles, self._handles = self._handles, None
+        if handles is not None:
+            handles[0].close()
         self.position = None
 
 

@@ -100,6 +100,11 @@ class StoredTable(Generic[R]):
         self._written.clear()
         self._rows.clear()
 
+    def let_go(self) -> None:
+        """Drop the handles of RocksDB; the table is of no use afterwards."""
+        del self._rocks, self.family
+        self.forget()
+
     def _stored(self, prefix: str) -> Iterator[tuple[str, R]]:
         start = prefix.encode()
         for key, raw in self._rocks.items(from_key=start):
