@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.stores import StoreFactory
 
 
@@ -29,6 +30,7 @@ class EngineConfig:
     poll_seconds: float = 0.1
     session_timeout_ms: int = 6_000
     transaction_timeout_ms: int = 10_000
+    outside: Outside = KAFKA
     client: dict[str, str] = field(default_factory=dict)
     """Further librdkafka properties for every client (security, tuning)."""
 

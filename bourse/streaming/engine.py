@@ -4,11 +4,8 @@ What makes it exactly once is the order of the steps in `_cycle`, and that nothi
 callbacks only run inside `_poll`, hence always between two cycles, never within one.
 """
 
-import asyncio
-import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from confluent_kafka import (
@@ -19,7 +16,6 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
 
 from bourse.streaming.config import EngineConfig
@@ -88,7 +84,8 @@ class Engine:
         self.metrics = metrics
         self._deliver = deliver
         self._rank = {topic: rank for rank, topic in enumerate(config.topics)}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._outside = config.outside
+        self._thread = self._outside.thread()
         self._handed: deque[tuple[str, int]] = deque()
         self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, int], int] = {}
@@ -112,7 +109,7 @@ class Engine:
     async def stop(self) -> None:
         """Leave the group and let go of producer and stores; call it between cycles only."""
         await self._blocking(self._stop)
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def turn(self) -> None:
         """Do one turn: restore what is restoring, poll, and process what came as one transaction."""
@@ -148,14 +145,14 @@ class Engine:
         return self._joined and not self.restoring
 
     async def _blocking(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._thread.run(call)
 
     def _start(self) -> None:
-        self._admin = AdminClient({"bootstrap.servers": self.config.brokers, **self.config.client})
+        self._admin = self._outside.admin({"bootstrap.servers": self.config.brokers, **self.config.client})
         self._check_topics()
         self._producer = TransactionalProducer(self.config)
         self._producer.start()
-        self._consumer = Consumer(consumer_settings(self.config))
+        self._consumer = self._outside.consumer(consumer_settings(self.config))
         self._consumer.subscribe(
             self.config.polled, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -164,8 +161,8 @@ class Engine:
         self._producer.close()
         # Closing does not take a static member out of the group; unsubscribing does.
         self._consumer.unsubscribe()
-        deadline = time.monotonic() + _LEAVE_SECONDS
-        while self._consumer.assignment() and time.monotonic() < deadline:
+        deadline = self._outside.monotonic() + _LEAVE_SECONDS
+        while self._consumer.assignment() and self._outside.monotonic() < deadline:
             self._consumer.consume(1, 0.05)
         self._consumer.consume(1, 0.05)
         self._consumer.close()
@@ -242,10 +239,10 @@ class Engine:
         self.restoring.clear()
 
     def _restore_slice(self) -> None:
-        deadline = time.monotonic() + _RESTORE_SLICE_SECONDS
+        deadline = self._outside.monotonic() + _RESTORE_SLICE_SECONDS
         for partition, restoration in list(self.restoring.items()):
             before = restoration.restored
-            while not (finished := restoration.step(0.05)) and time.monotonic() < deadline:
+            while not (finished := restoration.step(0.05)) and self._outside.monotonic() < deadline:
                 pass
             self.metrics.restored(partition, restoration.restored - before, restoration.remaining)
             if finished:
@@ -298,7 +295,7 @@ class Engine:
     # -- the transaction ------------------------------------------------------------------------------------------
 
     async def _cycle(self, messages: list[Message]) -> None:
-        started = time.monotonic()
+        started = self._outside.monotonic()
         frames, offsets = self._frames(messages)
         self._producer.begin()
         for frame in frames:
@@ -306,9 +303,11 @@ class Engine:
             while self._handed:
                 await self._run(self._next_handed())
         touched = {frame.partition for frame in frames}
-        committing = time.monotonic()
+        committing = self._outside.monotonic()
         await self._blocking(lambda: self._commit(touched, offsets))
-        self.metrics.cycle(time.monotonic() - started, time.monotonic() - committing, len(messages))
+        self.metrics.cycle(
+            self._outside.monotonic() - started, self._outside.monotonic() - committing, len(messages)
+        )
 
     def _frames(self, messages: list[Message]) -> tuple[list[Frame], dict[tuple[str, int], int]]:
         grouped: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)

@@ -5,10 +5,9 @@ under way, so it is asked again; everything else (fencing, an abort that is dema
 TransactionFailed and with it the process: a new transaction is never begun on a producer whose last one is unclear.
 """
 
-import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from bourse.streaming.config import EngineConfig
 from bourse.streaming.errors import TransactionFailed
@@ -45,7 +44,8 @@ class TransactionalProducer:
     def __init__(self, config: EngineConfig) -> None:
         """Connect and fence any earlier producer of the same worker name."""
         self._timeout = config.transaction_timeout_ms / 1000
-        self._producer = Producer(producer_settings(config))
+        self._monotonic = config.outside.monotonic
+        self._producer = config.outside.producer(producer_settings(config))
         self.queue = self._producer.produce
         """Queue a record (topic, value, key, partition); raises BufferError when there is no room."""
         self.is_open = False
@@ -103,27 +103,26 @@ class TransactionalProducer:
     def _produce_when_there_is_room(
         self, topic: str, value: bytes | None, key: bytes | None, partition: int
     ) -> None:
-        deadline = time.monotonic() + self._timeout
+        deadline = self._monotonic() + self._timeout
         while True:
             self._producer.poll(0.01)
             try:
                 self._producer.produce(topic, value, key, partition)
             except BufferError:
-                if time.monotonic() > deadline:
+                if self._monotonic() > deadline:
                     msg = "the broker takes no records: the local queue stayed full for the transaction's time-out"
                     raise TransactionFailed(msg) from None
             else:
                 return
 
-    @staticmethod
-    def _retry(step: Callable[[], object], name: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+    def _retry(self, step: Callable[[], object], name: str, seconds: float) -> None:
+        deadline = self._monotonic() + seconds
         while True:
             try:
                 step()
             except KafkaException as error:
                 reason = error.args[0]
-                if not reason.retriable() or reason.fatal() or time.monotonic() > deadline:
+                if not reason.retriable() or reason.fatal() or self._monotonic() > deadline:
                     msg = f"transaction {name}: {reason.name()}: {reason.str()}"
                     raise TransactionFailed(msg) from error
             else:

@@ -5,7 +5,6 @@ transaction is open, records that others have committed behind it are not readab
 would be wrong. The transaction's time-out bounds the wait.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,7 +55,8 @@ class Restoration:
         self.partition = partition
         self.store = store
         self.restored = 0
-        self._began = time.monotonic()
+        self._monotonic = config.outside.monotonic
+        self._began = self._monotonic()
         if store.position is not None and store.position > span.end:
             store.wipe()
         position = store.position or 0
@@ -75,7 +75,7 @@ class Restoration:
     @property
     def seconds(self) -> float:
         """How long this has been under way."""
-        return time.monotonic() - self._began
+        return self._monotonic() - self._began
 
     @property
     def remaining(self) -> int:
@@ -124,7 +124,7 @@ class Restoration:
 
 
 def _reader(config: EngineConfig) -> Consumer:
-    return Consumer(
+    return config.outside.consumer(
         {
             "bootstrap.servers": config.brokers,
             "group.id": f"{config.group}-restore",

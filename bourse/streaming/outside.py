@@ -1,0 +1,60 @@
+"""What the engine touches beyond its own code: Kafka's clients, a clock, and a thread to wait in.
+
+An engine is handed these; it makes none of them itself. A worker has the real ones, the simulator its own, which
+follow the same API.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+T = TypeVar("T")
+ClientSettings = dict[str, str | int | bool]
+
+
+class Thread(Protocol):
+    """Where calls wait that would hold up the event loop, one after the other."""
+
+    def run(self, call: Callable[[], T]) -> Awaitable[T]:
+        """Return what `call` returns, or raise what it raises."""
+
+    def close(self) -> None:
+        """Let go of the thread; nothing runs after it."""
+
+
+class WaitingThread:
+    """One thread beside the event loop."""
+
+    def __init__(self) -> None:
+        """Start nothing yet: the first call does."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run `call` on the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def close(self) -> None:
+        """Let the thread end by itself."""
+        self._pool.shutdown(wait=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How an engine comes by each of them; clients are made from librdkafka's settings."""
+
+    consumer: Callable[[ClientSettings], Consumer]
+    producer: Callable[[ClientSettings], Producer]
+    admin: Callable[[ClientSettings], AdminClient]
+    monotonic: Callable[[], float]
+    """Seconds that never run backwards."""
+    thread: Callable[[], Thread]
+
+
+KAFKA: Final = Outside(Consumer, Producer, AdminClient, time.monotonic, WaitingThread)
+"""The real ones."""
