@@ -253,7 +253,7 @@ def stages(partitions: int) -> tuple[Stage, ...]:
             matching.handle,
             (Read(Topic.ANNOUNCEMENTS), Read(Topic.RISK_APPROVED)),
             (Topic.TRADES, Topic.RELEASES, Topic.ORDER_EVENTS, Topic.TAPE, Topic.BOOK_UPDATES),
-            ("resting_orders", "books"),
+            ("resting_orders", "waiting_orders", "books"),
             "Who trades with whom, at which price?",
         ),
         Stage(

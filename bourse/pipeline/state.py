@@ -92,6 +92,7 @@ class State:
         "order_books",
         "positions",
         "resting_orders",
+        "waiting_orders",
         "wallet_requests",
         "wallets",
     )
@@ -110,6 +111,7 @@ class State:
         positions: Table[Position],
         obligations: Table[Obligation],
         resting_orders: Table[RestingOrder],
+        waiting_orders: Table[RestingOrder],
         books: Table[BookState],
     ) -> None:
         self.accounts = accounts
@@ -123,6 +125,7 @@ class State:
         self.positions = positions
         self.obligations = obligations
         self.resting_orders = resting_orders
+        self.waiting_orders = waiting_orders
         self.books = books
         self.order_books: dict[str, Book] = {}
 
@@ -141,5 +144,6 @@ class State:
             positions=MemoryTable(),
             obligations=MemoryTable(),
             resting_orders=MemoryTable(),
+            waiting_orders=MemoryTable(),
             books=MemoryTable(),
         )

@@ -130,6 +130,10 @@ class ReleaseReason(StrEnum):
     REPLACE_REJECTED = "REPLACE_REJECTED"
     PREVENTED = "PREVENTED"
     REJECTED = "REJECTED"
+    COLLAR = "COLLAR"
+    OCO = "OCO"
+    PAUSED = "PAUSED"
+    DELISTED = "DELISTED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -288,6 +292,10 @@ class ApprovedOrder(Record, frozen=True, gc=False):
     taker_fee_bps: int = 0
     settlement_days: int = 1
     business_date: dt.date | None = None
+    protective_price: Price | None = None
+    reference_price: Price | None = None
+    price_band_bps: int | None = None
+    pause_time_ns: TimeNs = TimeNs(300000000000)
 
 
 class Trade(Record, frozen=True, gc=False):
@@ -533,6 +541,7 @@ class TapePrint(Record, frozen=True, gc=False):
     trade_date: dt.date
     event_time_ns: TimeNs = TimeNs(0)
     venue: str = ""
+    auction: bool = False
 
 
 class BookLevel(Record, frozen=True, gc=False):
@@ -556,6 +565,12 @@ class BookUpdate(Record, frozen=True, gc=False):
     best_ask: Price | None = None
     best_ask_quantity: Quantity | None = None
     event_time_ns: TimeNs = TimeNs(0)
+    is_snapshot: bool = False
+    checksum: int = 0
+    phase: SessionKind = SessionKind.OPEN
+    indicative_price: Price | None = None
+    indicative_quantity: Quantity = Quantity(0)
+    indicative_surplus: Quantity = Quantity(0)
 
 
 class DeadLetter(Record, frozen=True, gc=False):
@@ -676,7 +691,7 @@ class Obligation(Record, frozen=True, gc=False):
 
 
 class RestingOrder(Record, frozen=True, gc=False):
-    """An order that rests in the book; table resting_orders, key symbol/order_id."""
+    """An order that rests in the book (table resting_orders), or waits to enter it (table waiting_orders), key symbol/order_id."""
 
     order_id: str
     client_order_id: str
@@ -695,6 +710,15 @@ class RestingOrder(Record, frozen=True, gc=False):
     currency: str
     settlement_days: int
     participant_id: str = ""
+    order_type: OrderType = OrderType.LIMIT
+    stop_price: Price | None = None
+    trail_amount: Price | None = None
+    display_quantity: Quantity | None = None
+    hidden_quantity: Quantity = Quantity(0)
+    post_only: bool = False
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
+    expire_time_ns: TimeNs | None = None
+    oco_group: str | None = None
 
 
 class BookState(Record, frozen=True, gc=False):
@@ -703,6 +727,15 @@ class BookState(Record, frozen=True, gc=False):
     sequence: int = 0
     last_price: Price | None = None
     business_date: dt.date | None = None
+    place: int = 0
+    market: str = ""
+    phase: SessionKind = SessionKind.OPEN
+    reference_price: Price | None = None
+    price_band_bps: int | None = None
+    pause_time_ns: TimeNs = TimeNs(0)
+    paused_until_time_ns: TimeNs | None = None
+    wake_time_ns: TimeNs | None = None
+    checksum: int = 0
 
 
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (

@@ -17,6 +17,7 @@ from bourse.tables.positions import POSITIONS
 from bourse.tables.resting_orders import RESTING_ORDERS
 from bourse.tables.store import Store
 from bourse.tables.table import RowCodec, TableSpec
+from bourse.tables.waiting_orders import WAITING_ORDERS
 from bourse.tables.wallet_requests import WALLET_REQUESTS
 from bourse.tables.wallets import WALLETS
 
@@ -32,6 +33,7 @@ TABLES: Final[tuple[TableSpec[Any], ...]] = (
     POSITIONS,
     OBLIGATIONS,
     RESTING_ORDERS,
+    WAITING_ORDERS,
     BOOKS,
 )
 
@@ -63,5 +65,6 @@ def _state(store: Store) -> State:
         positions=tables["positions"],
         obligations=tables["obligations"],
         resting_orders=tables["resting_orders"],
+        waiting_orders=tables["waiting_orders"],
         books=tables["books"],
     )

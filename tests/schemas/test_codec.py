@@ -315,6 +315,15 @@ def test_equal_texts_come_back_as_one_object(codec: Codec) -> None:
     assert decode(encoded).account_id is decode(encoded).account_id
 
 
+def writable(record: Record, version: Schema) -> bool:
+    """Say whether an earlier version has words for a record: an enum may have got new symbols since."""
+    return all(
+        getattr(record, field["name"]) in field["type"]["symbols"]
+        for field in version.parsed["fields"]
+        if isinstance(field["type"], dict) and field["type"]["type"] == "enum"
+    )
+
+
 @pytest.mark.parametrize(
     ("record_type", "version"),
     [
@@ -334,7 +343,7 @@ def test_what_earlier_versions_wrote_is_read_with_the_defaults_of_what_came_late
     codec: Codec,
     oracle: Oracle,
 ) -> None:
-    record = data.draw(any_record(record_type))
+    record = data.draw(any_record(record_type).filter(lambda record: writable(record, version)))
     known = {field["name"] for field in version.parsed["fields"]}
     header = wire.NULL + version.local_id().to_bytes(4, "big")
     old = header + oracle.encode(record, version.parsed)
