@@ -43,6 +43,8 @@ ROW_RECORDS: Final = (
     "Halt",
     "ClientOrder",
     "WalletRequest",
+    "MessageRate",
+    "Sweep",
     "Wallet",
     "Hold",
     "Position",

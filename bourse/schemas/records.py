@@ -296,6 +296,7 @@ class ApprovedOrder(Record, frozen=True, gc=False):
     reference_price: Price | None = None
     price_band_bps: int | None = None
     pause_time_ns: TimeNs = TimeNs(300000000000)
+    multiplier: int = 1
 
 
 class Trade(Record, frozen=True, gc=False):
@@ -321,6 +322,7 @@ class Trade(Record, frozen=True, gc=False):
     event_time_ns: TimeNs = TimeNs(0)
     currency: str = "EUR"
     settlement_days: int = 1
+    multiplier: int = 1
 
 
 class PositionUpdated(Record, frozen=True, gc=False):
@@ -351,6 +353,7 @@ class PositionUpdated(Record, frozen=True, gc=False):
     venue: str = ""
     settled_delta: Quantity = Quantity(0)
     held: bool = True
+    multiplier: int = 1
 
 
 class SettlementUpdated(Record, frozen=True, gc=False):
@@ -457,6 +460,14 @@ class Account(Record, frozen=True, gc=False):
     max_position_value: Cash | None = None
     max_concentration_bps: int | None = None
     max_order_value: Cash | None = None
+    max_messages_per_second: int | None = None
+
+
+class TickBand(Record, frozen=True, gc=False):
+    """The tick size of prices from one price on."""
+
+    from_price: Price
+    tick_size: Price
 
 
 class Instrument(Record, frozen=True, gc=False):
@@ -479,6 +490,10 @@ class Instrument(Record, frozen=True, gc=False):
     maker_fee_bps: int = 0
     taker_fee_bps: int = 0
     status: InstrumentStatus = InstrumentStatus.ACTIVE
+    tick_table: tuple[TickBand, ...] = ()
+    multiplier: int = 1
+    expiry_date: dt.date | None = None
+    pause_time_ns: TimeNs = TimeNs(300000000000)
 
 
 class CorporateAction(Record, frozen=True, gc=False):
@@ -504,6 +519,7 @@ class SessionEvent(Record, frozen=True, gc=False):
     symbol: str | None
     business_date: dt.date
     event_time_ns: TimeNs = TimeNs(0)
+    level: int | None = None
 
 
 class Announcement(Record, frozen=True, gc=False):
@@ -600,6 +616,8 @@ class Halt(Record, frozen=True, gc=False):
     """A market or instrument that is halted; table halts, key market or market/symbol."""
 
     event_time_ns: TimeNs = TimeNs(0)
+    level: int | None = None
+    business_date: dt.date | None = None
 
 
 class ClientOrder(Record, frozen=True, gc=False):
@@ -617,6 +635,20 @@ class WalletRequest(Record, frozen=True, gc=False):
 
     digest: bytes
     business_day: dt.date
+
+
+class MessageRate(Record, frozen=True, gc=False):
+    """How many messages an account with a limit has sent in its latest second; table message_rates, key account."""
+
+    second: int
+    messages: int
+
+
+class Sweep(Record, frozen=True, gc=False):
+    """How far a table has been looked through for rows to purge; table sweeps, key table name."""
+
+    business_date: dt.date
+    after: str | None = None
 
 
 class Wallet(Record, frozen=True, gc=False):
@@ -650,6 +682,9 @@ class Hold(Record, frozen=True, gc=False):
     pending: tuple[PendingReplace, ...] = ()
     earlier_quantity: Quantity = Quantity(0)
     earlier_price: Price = Price(0)
+    order_type: OrderType = OrderType.LIMIT
+    oco_group: str | None = None
+    multiplier: int = 1
 
 
 class PendingSettlement(Record, frozen=True, gc=False):
@@ -669,6 +704,7 @@ class Position(Record, frozen=True, gc=False):
     realised_pnl: Cash = Cash(0)
     market_price: Price = Price(0)
     pending: tuple[PendingSettlement, ...] = ()
+    multiplier: int = 1
 
 
 class Obligation(Record, frozen=True, gc=False):
@@ -719,6 +755,7 @@ class RestingOrder(Record, frozen=True, gc=False):
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     expire_time_ns: TimeNs | None = None
     oco_group: str | None = None
+    multiplier: int = 1
 
 
 class BookState(Record, frozen=True, gc=False):
@@ -764,6 +801,8 @@ ROW_RECORDS: Final[tuple[type[Record], ...]] = (
     Halt,
     ClientOrder,
     WalletRequest,
+    MessageRate,
+    Sweep,
     Wallet,
     Hold,
     Position,

@@ -66,6 +66,7 @@ def test_the_plain_form_is_what_people_expect() -> None:
         "symbol": None,
         "business_date": "2019-05-23",
         "event_time_ns": 0,
+        "level": None,
     }
     assert to_json(DeadLetter("e", "t", 0, 1, "s", "x", value=b"\xff"))["value"] == "/w=="
 
