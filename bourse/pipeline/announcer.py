@@ -17,11 +17,13 @@ from bourse.schemas.records import (
     CorporateAction,
     Instrument,
     SessionEvent,
+    TickBand,
 )
-from bourse.schemas.units import TimeNs
+from bourse.schemas.units import Price, TimeNs
 
 LETTER: Final = "a"
 MAX_SETTLEMENT_DAYS: Final = 30
+BREAKER_LEVELS: Final = range(1, 4)
 
 Content: TypeAlias = tuple[AnnouncementKind, Instrument | None, CorporateAction | None, SessionEvent | None]
 Handle: TypeAlias = Callable[[State, str, str, Record, TimeNs], list[Output]]
@@ -62,6 +64,9 @@ def _content(topic: str, record: Record) -> tuple[str, Content]:
         case SessionEvent():
             _require(is_name(record.market), f"malformed market {clipped(record.market)}")
             _require(record.symbol is None or is_name(record.symbol), "malformed symbol")
+            _require(
+                record.level is None or record.level in BREAKER_LEVELS, f"there is no level {record.level}"
+            )
             return record.market, (AnnouncementKind.SESSION, None, None, record)
         case _:
             message = f"the announcer has no use for a {type(record).__name__} on {topic}"
@@ -86,6 +91,20 @@ def _check_instrument(instrument: Instrument) -> None:
         instrument.reference_price is None or instrument.reference_price >= 0,
         f"reference_price {instrument.reference_price} is below 0",
     )
+    for name, limit in (("price_band", instrument.price_band_bps), ("collar", instrument.collar_bps)):
+        _require(limit is None or limit >= 0, f"{name}_bps {limit} is below 0")
+    _require(instrument.multiplier > 0, f"multiplier {instrument.multiplier} is not above 0")
+    _require(instrument.pause_time_ns >= 0, f"pause_time_ns {instrument.pause_time_ns} is below 0")
+    _check_tick_table(instrument.tick_table)
+
+
+def _check_tick_table(tick_table: tuple[TickBand, ...]) -> None:
+    before = Price(0)
+    for band in tick_table:
+        _require(band.from_price > before, "the bands of tick_table do not rise")
+        _require(band.tick_size > 0, f"tick_size {band.tick_size} is not above 0")
+        _require(band.from_price % band.tick_size == 0, f"{band.from_price} is no price of its own band")
+        before = band.from_price
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion

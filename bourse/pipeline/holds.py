@@ -29,16 +29,22 @@ def reserve(hold: Hold) -> int:
     """Return what the order can still cost: cash with fees for a buy, shares for a sell."""
     if not hold.pending and hold.earlier_quantity <= hold.cum_quantity:
         remaining = max(0, hold.order_quantity - hold.cum_quantity)
-        return with_fee(remaining * hold.price, hold.fee_bps) if hold.side is Side.BUY else remaining
-    steps = _steps(hold)
+        if hold.side is Side.SELL:
+            return remaining
+        return with_fee(remaining * hold.price * hold.multiplier, hold.fee_bps)
     if hold.side is Side.BUY:
-        return with_fee(dearest_walk(hold.cum_quantity, steps), hold.fee_bps)
-    return max(0, max(total for total, _ in steps) - hold.cum_quantity)
+        return with_fee(dearest_walk(hold.cum_quantity, _steps(hold)) * hold.multiplier, hold.fee_bps)
+    return open_quantity(hold)
 
 
 def is_over(hold: Hold) -> bool:
     """Say whether nothing can come home for the order any more."""
     return hold.cum_quantity == hold.order_quantity and not hold.pending
+
+
+def open_quantity(hold: Hold) -> int:
+    """Return what the order can still fill at most, whatever the book answers to its replaces."""
+    return max(0, max(total for total, _ in _steps(hold)) - hold.cum_quantity)
 
 
 def last_price(hold: Hold) -> int:

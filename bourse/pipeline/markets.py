@@ -1,13 +1,25 @@
-"""Where a market or one of its instruments stands. Decides how phases and halts are looked up; changes nothing.
+"""Where a market or one of its instruments stands, and which orders may enter then. Changes nothing.
 
 Rows are kept by market, and by `market/symbol` where a session event named a symbol. The symbol's own row comes first.
+Validation asks when a message comes in, matching again when it reaches the book: the market may have moved on meanwhile.
 """
 
 import datetime as dt
+from typing import Final
 
+from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.ids import pair_key
+from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
-from bourse.schemas.records import SessionKind
+from bourse.schemas.records import Instrument, InstrumentStatus, SessionKind, TimeInForce
+from bourse.schemas.units import TimeNs
+
+CALL_PHASES: Final = frozenset(
+    {SessionKind.PRE_OPEN, SessionKind.OPENING_AUCTION, SessionKind.CLOSING_AUCTION}
+)
+"""Phases in which the book collects orders and nothing trades until it uncrosses."""
+
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 def phase_of(state: State, market: str, symbol: str) -> SessionKind:
@@ -20,3 +32,47 @@ def business_date(state: State, market: str) -> dt.date | None:
     """Return the business date of a market, or None before its first order and session event."""
     row = state.markets.get(market)
     return None if row is None else row.business_date
+
+
+def trading_refusal(
+    state: State,
+    instrument: Instrument | None,
+    market: str,
+    symbol: str,
+    phase: SessionKind,
+    time_ns: TimeNs,
+) -> Refusal | None:
+    """Refuse new orders and changes while a symbol cannot be traded; what is not known to be closed or halted is open."""
+    if instrument is not None:
+        if instrument.status is InstrumentStatus.DELISTED:
+            return Refusal(Reason.SYMBOL_DELISTED, f"{symbol} is delisted")
+        if has_expired(state, instrument, time_ns):
+            return Refusal(Reason.SYMBOL_EXPIRED, f"{symbol} expired on {instrument.expiry_date}")
+    halted = instrument is not None and instrument.status is InstrumentStatus.HALTED
+    if halted or state.halts.get(pair_key(market, symbol)) is not None:
+        return Refusal(Reason.SYMBOL_HALTED, f"{symbol} is halted")
+    if state.halts.get(market) is not None:
+        return Refusal(Reason.MARKET_HALTED, f"{market} is halted")
+    if phase is SessionKind.CLOSED:
+        return Refusal(Reason.MARKET_CLOSED, f"{market} is closed")
+    return None
+
+
+def has_expired(state: State, instrument: Instrument, time_ns: TimeNs) -> bool:
+    """Say whether an instrument's last business date is over: that of the market, or the date of a time before it has one."""
+    if instrument.expiry_date is None:
+        return False
+    return (business_date(state, instrument.market) or utc_date(time_ns)) > instrument.expiry_date
+
+
+def entry_refusal(phase: SessionKind, time_in_force: TimeInForce, *, post_only: bool) -> Refusal | None:
+    """Refuse a new order that has no meaning in the phase: see docs/market-rules.md for the table."""
+    if phase is SessionKind.OPEN:
+        wrong = time_in_force is TimeInForce.AT_OPEN
+    else:
+        wrong = post_only or time_in_force in _AT_ONCE
+        wrong |= phase is SessionKind.CLOSING_AUCTION and time_in_force is TimeInForce.AT_OPEN
+    if not wrong:
+        return None
+    order = "a post-only order" if post_only else f"a {time_in_force} order"
+    return Refusal(Reason.WRONG_PHASE, f"{order} cannot enter in phase {phase}")

@@ -22,7 +22,8 @@ from bourse.schemas.records import (
     WalletRequest,
 )
 
-if TYPE_CHECKING:  # the book's room imports this one
+if TYPE_CHECKING:  # these rooms import this one
+    from bourse.pipeline.exposures import Exposure
     from bourse.pipeline.matching.book import Book
 
 R = TypeVar("R")
@@ -78,12 +79,13 @@ def _key(item: tuple[str, object]) -> str:
 
 
 class State:
-    """All tables of one partition, and the order books derived from `resting_orders`."""
+    """All tables of one partition, and what is derived from them: order books, and exposures of accounts."""
 
     __slots__ = (
         "accounts",
         "books",
         "client_orders",
+        "exposures",
         "halts",
         "holds",
         "instruments",
@@ -128,6 +130,7 @@ class State:
         self.waiting_orders = waiting_orders
         self.books = books
         self.order_books: dict[str, Book] = {}
+        self.exposures: dict[str, Exposure] = {}
 
     @classmethod
     def in_memory(cls) -> "State":

@@ -99,6 +99,7 @@ def test_a_buy_blocks_its_value_and_the_highest_fee() -> None:
             taker_fee_bps=13,
             settlement_days=1,
             business_date=MONDAY,
+            reference_price=300,
         ),
         OrderEvent(
             "orders/3/0/v0/r1",
@@ -252,7 +253,7 @@ def test_a_replace_of_a_finished_order_is_refused() -> None:
     [
         (Account("ANN"), INT64_MAX, Reason.VALUE_OVERFLOW),
         (Account("ANN", max_order_value=5_999), 20, Reason.ABOVE_MAX_VALUE),
-        (None, INT64_MAX, Reason.INSUFFICIENT_CASH),
+        (None, 1_000, Reason.INSUFFICIENT_CASH),
     ],
 )
 def test_a_replace_that_keeps_its_price_is_held_to_the_limits_here(

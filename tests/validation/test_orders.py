@@ -30,6 +30,7 @@ from bourse.schemas.records import (
     SelfTradePrevention,
     SessionKind,
     Side,
+    TickBand,
     TimeInForce,
     ValidatedOrder,
 )
@@ -42,8 +43,11 @@ LOTS = Instrument(
     tick_size=5,
     lot_size=10,
     max_order_quantity=1_000,
-    max_order_value=600_000,
+    max_order_value=430_000,
     taker_fee_bps=1,
+    reference_price=300,
+    price_band_bps=4_800,
+    tick_table=(TickBand(1_000, 10), TickBand(2_000, 20)),
 )
 
 
@@ -135,6 +139,10 @@ def delist(state: State) -> None:
     state.instruments.put("AAA", Instrument("AAA", market="XONE", status=InstrumentStatus.DELISTED))
 
 
+def expire_symbol(state: State) -> None:
+    state.instruments.put("AAA", Instrument("AAA", market="XONE", expiry_date=MONDAY - dt.timedelta(1)))
+
+
 def suspend_symbol(state: State) -> None:
     state.instruments.put("AAA", Instrument("AAA", market="XONE", status=InstrumentStatus.HALTED))
 
@@ -161,6 +169,8 @@ def nothing(_: State) -> None:
 
 Change = Callable[[State], None]
 LOT_ORDER = {"symbol": "LOT", "price": 305}
+MARKET_ORDER = {"order_type": OrderType.MARKET, "price": None}
+STOP_ORDER = {"order_type": OrderType.STOP, "price": None, "stop_price": 310}
 
 FAULTS = [
     # reason, what is different about the state, what is different about the order
@@ -170,6 +180,7 @@ FAULTS = [
     (Reason.MALFORMED_ID, nothing, {"client_order_id": "naïve"}),
     (Reason.MALFORMED_ID, nothing, {"symbol": "A A"}),
     (Reason.MALFORMED_ID, nothing, {"target_client_order_id": "a\nb"}),
+    (Reason.MALFORMED_ID, nothing, {"oco_group": "a b"}),
     (Reason.UNKNOWN_ACCOUNT, nothing, {"account_id": "ZOE"}),
     (Reason.ACCOUNT_SUSPENDED, suspend, {}),
     (Reason.ACCOUNT_CLOSED, close_account, {}),
@@ -181,35 +192,63 @@ FAULTS = [
     (Reason.MARKET_HALTED, halt_market, {}),
     (Reason.MARKET_CLOSED, close_market, {}),
     (Reason.MARKET_CLOSED, close_symbol, {}),
-    *[
-        (Reason.UNSUPPORTED_ORDER_TYPE, nothing, {"order_type": order_type})
-        for order_type in OrderType
-        if order_type is not OrderType.LIMIT
-    ],
-    *[
-        (Reason.UNSUPPORTED_TIME_IN_FORCE, nothing, {"time_in_force": time_in_force})
-        for time_in_force in TimeInForce
-        if time_in_force not in {TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}
-    ],
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"stop_price": 1}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"trail_amount": 1}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"display_quantity": 1}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"post_only": True}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"self_trade_prevention": SelfTradePrevention.CANCEL_BOTH}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"expire_time_ns": 1}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"oco_group": "g"}),
+    (Reason.SYMBOL_EXPIRED, expire_symbol, {}),
+    (Reason.WRONG_PHASE, nothing, {"time_in_force": TimeInForce.AT_OPEN}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"order_type": OrderType.MARKET, "price": 300}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"order_type": OrderType.STOP, "price": 300, "stop_price": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"order_type": OrderType.LIMIT, "stop_price": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"order_type": OrderType.LIMIT, "trail_amount": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"display_quantity": 1, "time_in_force": TimeInForce.IOC}),
+    (Reason.INVALID_INSTRUCTION, nothing, {**MARKET_ORDER, "display_quantity": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"post_only": True, "time_in_force": TimeInForce.FOK}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"post_only": True, "time_in_force": TimeInForce.AT_CLOSE}),
+    (Reason.INVALID_INSTRUCTION, nothing, {**MARKET_ORDER, "post_only": True}),
+    (Reason.INVALID_INSTRUCTION, nothing, {**STOP_ORDER, "time_in_force": TimeInForce.AT_CLOSE}),
+    (
+        Reason.INVALID_INSTRUCTION,
+        nothing,
+        {"time_in_force": TimeInForce.DAY, "expire_time_ns": NINE_O_CLOCK_NS + 1},
+    ),
+    (Reason.INVALID_EXPIRE_TIME, nothing, {"time_in_force": TimeInForce.GTD, "expire_time_ns": None}),
+    (
+        Reason.INVALID_EXPIRE_TIME,
+        nothing,
+        {"time_in_force": TimeInForce.GTD, "expire_time_ns": NINE_O_CLOCK_NS},
+    ),
+    (Reason.INVALID_EXPIRE_TIME, nothing, {"time_in_force": TimeInForce.GTD, "expire_time_ns": -1}),
     (Reason.MISSING_SIDE, nothing, {"side": None}),
     (Reason.INVALID_QUANTITY, nothing, {"quantity": 0}),
     (Reason.INVALID_QUANTITY, nothing, {"quantity": -10}),
     (Reason.WRONG_LOT, nothing, {**LOT_ORDER, "quantity": 15}),
     (Reason.ABOVE_MAX_QUANTITY, nothing, {**LOT_ORDER, "quantity": 1_010}),
-    (Reason.MISSING_PRICE, nothing, {"price": None}),
+    (Reason.INVALID_DISPLAY_QUANTITY, nothing, {"display_quantity": 0}),
+    (Reason.INVALID_DISPLAY_QUANTITY, nothing, {"quantity": 10, "display_quantity": 11}),
+    (Reason.INVALID_DISPLAY_QUANTITY, nothing, {**LOT_ORDER, "quantity": 20, "display_quantity": 15}),
+    (Reason.MISSING_PRICE, nothing, {"order_type": OrderType.LIMIT, "price": None}),
+    (Reason.MISSING_PRICE, nothing, {**STOP_ORDER, "stop_price": None}),
+    (Reason.MISSING_PRICE, nothing, {"order_type": OrderType.STOP_LIMIT, "price": 300, "stop_price": None}),
+    (Reason.MISSING_PRICE, nothing, {"order_type": OrderType.STOP_LIMIT, "price": None, "stop_price": 1}),
+    (
+        Reason.MISSING_PRICE,
+        nothing,
+        {"order_type": OrderType.TRAILING_STOP, "price": None, "trail_amount": None},
+    ),
+    (Reason.INVALID_PRICE, nothing, {**STOP_ORDER, "stop_price": 0}),
+    (
+        Reason.INVALID_PRICE,
+        nothing,
+        {"order_type": OrderType.TRAILING_STOP, "price": None, "trail_amount": -1},
+    ),
     (Reason.INVALID_PRICE, nothing, {"price": 0}),
     (Reason.INVALID_PRICE, nothing, {"price": -5}),
     (Reason.WRONG_TICK, nothing, {**LOT_ORDER, "price": 303}),
+    (Reason.WRONG_TICK, nothing, {**STOP_ORDER, "symbol": "LOT", "stop_price": 303}),
+    (Reason.WRONG_TICK, nothing, {**LOT_ORDER, "price": 2_005}),
+    (Reason.OUTSIDE_BAND, nothing, {**LOT_ORDER, "price": 445}),
+    (Reason.OUTSIDE_BAND, nothing, {**LOT_ORDER, "price": 155}),
     (Reason.VALUE_OVERFLOW, nothing, {"quantity": 2, "price": INT64_MAX}),
     (Reason.VALUE_OVERFLOW, nothing, {"quantity": 1, "price": INT64_MAX}),
-    (Reason.ABOVE_MAX_VALUE, nothing, {**LOT_ORDER, "quantity": 1_000, "price": 605}),
+    (Reason.ABOVE_MAX_VALUE, nothing, {**LOT_ORDER, "quantity": 1_000, "price": 440}),
     (Reason.ABOVE_MAX_VALUE, limit_account, {}),
 ]
 
@@ -372,8 +411,13 @@ REPLACE_FAULTS = [
     (Reason.ACCOUNT_SUSPENDED, suspend, {}),
     (Reason.SYMBOL_HALTED, halt_symbol, {}),
     (Reason.MARKET_CLOSED, close_market, {}),
-    (Reason.UNSUPPORTED_ORDER_TYPE, nothing, {"order_type": OrderType.STOP}),
-    (Reason.UNSUPPORTED_INSTRUCTION, nothing, {"oco_group": "g"}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"trail_amount": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"display_quantity": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"post_only": True}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"self_trade_prevention": SelfTradePrevention.CANCEL_BOTH}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"expire_time_ns": 1}),
+    (Reason.INVALID_INSTRUCTION, nothing, {"oco_group": "g"}),
+    (Reason.INVALID_PRICE, nothing, {"stop_price": 0}),
     (Reason.INVALID_QUANTITY, nothing, {"quantity": -1}),
     (Reason.INVALID_PRICE, nothing, {"price": 0}),
     (Reason.VALUE_OVERFLOW, nothing, {"price": INT64_MAX}),

@@ -7,7 +7,7 @@ entered the flow behind risk (a file of `risk-approved` records) has no hold: it
 
 from msgspec.structs import replace
 
-from bourse.pipeline import holds, wallets
+from bourse.pipeline import exposures, holds, wallets
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.outputs import Outputs
@@ -34,14 +34,14 @@ def post_trade(state: State, outputs: Outputs, trade: Trade, time_ns: TimeNs) ->
     hold = state.holds.get(key)
     if hold is None:
         return False
-    value = trade.quantity * trade.price
+    value = trade.quantity * trade.price * hold.multiplier
     is_buy = trade.side is Side.BUY
     paid = value + trade.fee if is_buy else trade.quantity
     if paid > hold.blocked:
         message = f"trade {trade.trade_id} takes {paid} of hold {key}, which has {hold.blocked}"
         raise InvariantBroken(message)
     cum = Quantity(hold.cum_quantity + trade.quantity)
-    back = _keep(state, key, replace(hold, cum_quantity=cum, blocked=hold.blocked - paid))
+    back = _keep(state, key, hold, replace(hold, cum_quantity=cum, blocked=hold.blocked - paid))
     paying, received = (_of_buy if is_buy else _of_sale)(trade, value, back)
     account_id, order_id, trade_id = trade.account_id, trade.order_id, trade.trade_id
     wallets.post(state, outputs, account_id, hold.asset, paying, time_ns, order_id, trade_id)
@@ -77,7 +77,7 @@ def post_release(state: State, outputs: Outputs, release: Release, time_ns: Time
     hold = state.holds.get(key)
     if hold is None:
         return
-    back = _keep(state, key, _after(hold, release))
+    back = _keep(state, key, hold, _after(hold, release))
     if back:
         step = (TransactionKind.RELEASE, back, back, -back, 0)
         wallets.post(state, outputs, release.account_id, hold.asset, [step], time_ns, release.order_id)
@@ -112,12 +112,12 @@ def _unanswered(hold: Hold, release: Release) -> tuple[PendingReplace, ...]:
     return tuple(replace for replace in hold.pending if replace.replace_order_id != release.replace_order_id)
 
 
-def _keep(state: State, key: str, hold: Hold) -> int:
+def _keep(state: State, key: str, before: Hold, hold: Hold) -> int:
     """Write a changed hold with no more blocked than it must reserve; return what goes back to available."""
     if holds.is_over(hold):
-        state.holds.delete(key)
+        exposures.keep(state, key, before, None)
         return hold.blocked
     back = max(0, hold.blocked - holds.reserve(hold))
     kept = replace(hold, blocked=hold.blocked - back) if back else hold
-    state.holds.put(key, kept)
+    exposures.keep(state, key, before, kept)
     return back

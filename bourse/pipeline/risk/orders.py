@@ -8,22 +8,25 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bourse.pipeline import holds, wallets
+from bourse.pipeline import exposures, holds, wallets
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.ids import pair_key
-from bourse.pipeline.limits import highest_fee_bps, value_refusal
+from bourse.pipeline.limits import affordable_price, highest_fee_bps, value_refusal
 from bourse.pipeline.markets import business_date
 from bourse.pipeline.money import with_fee
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason, Refusal
+from bourse.pipeline.risk.collars import protective_price
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
+    Account,
     ApprovedOrder,
     Hold,
     Instrument,
     OrderAction,
     OrderEvent,
     OrderStatus,
+    OrderType,
     PendingReplace,
     Side,
     TransactionKind,
@@ -43,7 +46,7 @@ def decide(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeN
             if order.symbol is None:
                 message = "a validated CANCEL without a symbol"
                 raise NotOurs(message)
-            _approve(outputs, order, order.symbol, order.price, _terms(state, order.symbol), time_ns)
+            _approve(outputs, order, order.symbol, _NO_PRICES, _terms(state, order.symbol), time_ns)
         case OrderAction.MASS_CANCEL:  # pragma: no branch - mypy proves that there is no other
             _mass_cancel(state, outputs, order, time_ns)
 
@@ -57,9 +60,15 @@ class _Terms(NamedTuple):
     taker_fee_bps: int
     settlement_days: int
     business_date: dt.date | None
+    reference_price: Price | None
+    price_band_bps: int | None
+    pause_time_ns: TimeNs
+    multiplier: int
 
 
-_NO_TERMS: Final = _Terms("", "EUR", 0, 0, 1, None)
+_NO_TERMS: Final = _Terms("", "EUR", 0, 0, 1, None, None, None, TimeNs(0), 1)
+_WITH_PRICE: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_WITH_STOP_PRICE: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def _terms(state: State, symbol: str, fee_bps_limit: int | None = None) -> _Terms:
@@ -70,34 +79,83 @@ def _terms(state: State, symbol: str, fee_bps_limit: int | None = None) -> _Term
     maker, taker = instrument.maker_fee_bps, instrument.taker_fee_bps
     if fee_bps_limit is not None:
         maker, taker = min(maker, fee_bps_limit), min(taker, fee_bps_limit)
-    date = business_date(state, instrument.market)
-    return _Terms(instrument.market, instrument.currency, maker, taker, instrument.settlement_days, date)
+    return _Terms(
+        instrument.market,
+        instrument.currency,
+        maker,
+        taker,
+        instrument.settlement_days,
+        business_date(state, instrument.market),
+        instrument.reference_price,
+        instrument.price_band_bps,
+        instrument.pause_time_ns,
+        instrument.multiplier,
+    )
+
+
+class _Prices(NamedTuple):
+    """What the book is told of an order's prices: its limit, or else the worst price at which it may trade."""
+
+    limit: Price | None
+    protective: Price | None
+
+
+_NO_PRICES: Final = _Prices(None, None)
 
 
 def _new(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeNs) -> None:
-    symbol, side, price = order.symbol, order.side, order.price
-    if symbol is None or side is None or price is None or price <= 0 or order.quantity <= 0:
-        message = "a validated NEW without symbol, side, price or quantity"
+    symbol, side = order.symbol, order.side
+    if symbol is None or side is None or order.quantity <= 0:
+        message = "a validated NEW without symbol, side or quantity"
         raise NotOurs(message)
     instrument = state.instruments.get(symbol)
     if instrument is None:
         text = f"there is no instrument {symbol}"
         _refuse(outputs, order, Refusal(Reason.UNKNOWN_SYMBOL, text), OrderStatus.REJECTED, time_ns)
         return
-    hold = _hold(instrument, order, symbol, side, price)
-    refusal = _new_refusal(state, order, hold)
+    account = _account(state, order.account_id)
+    prices = _new_prices(state, account, instrument, order, side)
+    if isinstance(prices, Refusal):
+        _refuse(outputs, order, prices, OrderStatus.REJECTED, time_ns)
+        return
+    hold = _hold(instrument, order, symbol, side, prices)
+    refusal = _new_refusal(state, account, instrument, order, hold)
     if refusal is not None:
         _refuse(outputs, order, refusal, OrderStatus.REJECTED, time_ns)
         return
-    state.holds.put(pair_key(order.account_id, order.order_id), hold)
-    _approve(outputs, order, symbol, price, _terms(state, symbol), time_ns)
+    exposures.keep(state, pair_key(order.account_id, order.order_id), None, hold)
+    _approve(outputs, order, symbol, prices, _terms(state, symbol), time_ns)
     _report_approved(outputs, order, time_ns)
     _block(state, outputs, hold, hold.blocked, order.order_id, time_ns)
 
 
-def _hold(instrument: Instrument, order: ValidatedOrder, symbol: str, side: Side, price: Price) -> Hold:
+def _account(state: State, account_id: str) -> Account:
+    """Return an account; one that only a validated message from outside knows has no limits."""
+    return state.accounts.get(account_id) or Account(account_id)
+
+
+def _new_prices(
+    state: State, account: Account, instrument: Instrument, order: ValidatedOrder, side: Side
+) -> _Prices | Refusal:
+    if order.order_type in _WITH_PRICE:
+        if order.price is None or order.price <= 0:
+            message = f"a validated {order.order_type} without a price"
+            raise NotOurs(message)
+        return _Prices(order.price, None)
+    available = wallets.balances(state, order.account_id, instrument.currency).available
+    affordable = affordable_price(account, instrument, order.quantity, available)
+    worst = protective_price(instrument, order, side, affordable)
+    if isinstance(worst, Refusal):
+        return worst
+    valued_at = worst if side is Side.BUY else order.stop_price or instrument.reference_price
+    return value_refusal(account, instrument, order.quantity, valued_at or 0) or _Prices(None, worst)
+
+
+def _hold(instrument: Instrument, order: ValidatedOrder, symbol: str, side: Side, prices: _Prices) -> Hold:
     fee_bps = highest_fee_bps(instrument)
     is_buy = side is Side.BUY
+    price = prices.limit or prices.protective or Price(0)
+    value = order.quantity * price * instrument.multiplier
     return Hold(
         order.account_id,
         symbol,
@@ -107,14 +165,26 @@ def _hold(instrument: Instrument, order: ValidatedOrder, symbol: str, side: Side
         Quantity(0),
         price,
         fee_bps,
-        with_fee(order.quantity * price, fee_bps) if is_buy else order.quantity,
+        with_fee(value, fee_bps) if is_buy else order.quantity,
+        (),
+        Quantity(0),
+        Price(0),
+        order.order_type,
+        order.oco_group,
+        instrument.multiplier,
     )
 
 
-def _new_refusal(state: State, order: ValidatedOrder, hold: Hold) -> Refusal | None:
+def _new_refusal(
+    state: State, account: Account, instrument: Instrument, order: ValidatedOrder, hold: Hold
+) -> Refusal | None:
     if state.holds.get(pair_key(order.account_id, order.order_id)) is not None:
         return Refusal(Reason.DUPLICATE_ORDER_ID, f"order {order.order_id} is live")
-    return _funds_refusal(state, hold, hold.blocked)
+    return (
+        exposures.new_refusal(state, account, hold)
+        or exposures.position_refusal(state, account, instrument, None, hold)
+        or _funds_refusal(state, hold, hold.blocked)
+    )
 
 
 def _funds_refusal(state: State, hold: Hold, needed: int) -> Refusal | None:
@@ -142,18 +212,42 @@ def _replace(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: Tim
         finished = Refusal(Reason.ORDER_FINISHED, text)
         _refuse(outputs, order, finished, OrderStatus.REPLACE_REJECTED, time_ns)
         return
-    price = Price(holds.last_price(hold)) if order.price is None else order.price
+    account, instrument = _account(state, hold.account_id), state.instruments.get(hold.symbol)
+    prices = _changed_prices(instrument, order, hold)
+    if isinstance(prices, Refusal):
+        _refuse(outputs, order, prices, OrderStatus.REPLACE_REJECTED, time_ns)
+        return
+    price = prices.limit or prices.protective or Price(holds.last_price(hold))
     asked = _with_pending(hold, PendingReplace(order.order_id, order.quantity, price))
     extra = max(0, holds.reserve(asked) - hold.blocked)
-    refusal = _replace_refusal(state, order, hold, price, extra)
+    refusal = _replace_refusal(state, account, instrument, hold, asked, extra)
     if refusal is not None:
         _refuse(outputs, order, refusal, OrderStatus.REPLACE_REJECTED, time_ns)
         return
-    state.holds.put(key, msgspec.structs.replace(asked, blocked=hold.blocked + extra))
+    exposures.keep(state, key, hold, msgspec.structs.replace(asked, blocked=hold.blocked + extra))
     terms = _terms(state, hold.symbol, hold.fee_bps)
-    _approve(outputs, order, hold.symbol, price, terms, time_ns)
+    _approve(outputs, order, hold.symbol, prices, terms, time_ns)
     if extra:
         _block(state, outputs, hold, extra, order.target_order_id, time_ns)
+
+
+def _changed_prices(instrument: Instrument | None, order: ValidatedOrder, hold: Hold) -> _Prices | Refusal:
+    """Return the prices that a replace asks for; without any, the order keeps its own."""
+    kind = hold.order_type
+    # A message that does not name a type says LIMIT.
+    if order.order_type not in {OrderType.LIMIT, kind}:
+        return Refusal(Reason.TARGET_MISMATCH, f"the order meant is a {kind}")
+    if order.price is not None and kind not in _WITH_PRICE:
+        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no price to change")
+    if order.stop_price is not None and kind not in _WITH_STOP_PRICE:
+        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no stop_price to change")
+    if kind in _WITH_PRICE:
+        return _Prices(Price(holds.last_price(hold)) if order.price is None else order.price, None)
+    if instrument is None or order.stop_price is None:
+        return _NO_PRICES
+    stop = msgspec.structs.replace(order, order_type=kind)
+    worst = protective_price(instrument, stop, hold.side, Price(0))
+    return worst if isinstance(worst, Refusal) else _Prices(None, worst)
 
 
 def _with_pending(hold: Hold, replace: PendingReplace) -> Hold:
@@ -161,14 +255,16 @@ def _with_pending(hold: Hold, replace: PendingReplace) -> Hold:
 
 
 def _replace_refusal(
-    state: State, order: ValidatedOrder, hold: Hold, price: Price, extra: int
+    state: State, account: Account, instrument: Instrument | None, hold: Hold, asked: Hold, extra: int
 ) -> Refusal | None:
     if len(hold.pending) >= holds.MAX_PENDING_REPLACES:
         return Refusal(Reason.TOO_MANY_REPLACES, f"{len(hold.pending)} replaces of it wait for the book")
-    account, instrument = state.accounts.get(hold.account_id), state.instruments.get(hold.symbol)
-    if order.price is None and account is not None and instrument is not None:
-        # Validation could not look at the value: the price that the order keeps is in the hold.
-        refusal = value_refusal(account, instrument, order.quantity, price)
+    if instrument is not None:
+        # Validation could not look at the value where the replace keeps the price that is in the hold.
+        total, price = asked.pending[-1].order_quantity, asked.pending[-1].price
+        refusal = value_refusal(account, instrument, total, price) or exposures.position_refusal(
+            state, account, instrument, hold, asked
+        )
         if refusal is not None:
             return refusal
     return _funds_refusal(state, hold, extra)
@@ -181,7 +277,7 @@ def _mass_cancel(state: State, outputs: Outputs, order: ValidatedOrder, time_ns:
     else:
         symbols = sorted({hold.symbol for _, hold in state.holds.scan(f"{order.account_id}/")})
     for symbol in symbols:
-        _approve(outputs, order, symbol, order.price, _terms(state, symbol), time_ns)
+        _approve(outputs, order, symbol, _NO_PRICES, _terms(state, symbol), time_ns)
     if not symbols:
         refusal = Refusal(Reason.NOTHING_TO_CANCEL, "there is no live order")
         _refuse(outputs, order, refusal, OrderStatus.CANCEL_REJECTED, time_ns)
@@ -191,7 +287,7 @@ def _approve(
     outputs: Outputs,
     order: ValidatedOrder,
     symbol: str,
-    price: Price | None,
+    prices: _Prices,
     terms: _Terms,
     time_ns: TimeNs,
 ) -> None:
@@ -211,7 +307,7 @@ def _approve(
             order.order_type,
             order.time_in_force,
             order.quantity,
-            price,
+            prices.limit,
             order.stop_price,
             order.trail_amount,
             order.display_quantity,
@@ -227,6 +323,11 @@ def _approve(
             terms.taker_fee_bps,
             terms.settlement_days,
             terms.business_date,
+            prices.protective,
+            terms.reference_price,
+            terms.price_band_bps,
+            terms.pause_time_ns,
+            terms.multiplier,
         ),
     )
 

@@ -6,27 +6,32 @@ Each check returns a refusal or None and changes nothing. Refuses to know who ca
 from typing import Final
 
 from bourse.pipeline.forms import clipped, is_id, is_name
-from bourse.pipeline.ids import pair_key
 from bourse.pipeline.limits import value_refusal
-from bourse.pipeline.markets import phase_of
+from bourse.pipeline.money import BASIS_POINTS
 from bourse.pipeline.reasons import Reason, Refusal
-from bourse.pipeline.state import State
+from bourse.pipeline.ticks import tick_size_at
 from bourse.schemas.records import (
     Account,
     AccountStatus,
     Instrument,
-    InstrumentStatus,
     Order,
     OrderAction,
     OrderType,
     SelfTradePrevention,
-    SessionKind,
     Side,
     TimeInForce,
 )
+from bourse.schemas.units import TimeNs
 
-_TIMES_IN_FORCE: Final = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC})
-_ALWAYS_ALLOWED: Final = frozenset({OrderAction.CANCEL, OrderAction.MASS_CANCEL})
+TAKING_BACK: Final = frozenset({OrderAction.CANCEL, OrderAction.MASS_CANCEL})
+"""What only takes orders back, and so is let through whoever asks and whenever."""
+
+_WITH_PRICE: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_NEEDING_STOP_PRICE: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_WITH_STOP_PRICE: Final = _NEEDING_STOP_PRICE | {OrderType.TRAILING_STOP}
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_RESTING: Final = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD})
+_IN_AUCTION: Final = frozenset({TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE})
 
 
 def form_refusal(order: Order) -> Refusal | None:
@@ -39,6 +44,8 @@ def form_refusal(order: Order) -> Refusal | None:
         return _malformed("symbol", order.symbol)
     if order.target_client_order_id is not None and not is_id(order.target_client_order_id):
         return _malformed("target_client_order_id", order.target_client_order_id)
+    if order.oco_group is not None and not is_id(order.oco_group):
+        return _malformed("oco_group", order.oco_group)
     return None
 
 
@@ -48,7 +55,7 @@ def _malformed(field: str, text: str) -> Refusal:
 
 def account_refusal(account: Account, order: Order) -> Refusal | None:
     """Refuse new risk to accounts that are not active; what takes orders back is always let through."""
-    if account.status is AccountStatus.ACTIVE or order.action in _ALWAYS_ALLOWED:
+    if account.status is AccountStatus.ACTIVE or order.action in TAKING_BACK:
         return None
     if account.status is AccountStatus.SUSPENDED:
         return Refusal(Reason.ACCOUNT_SUSPENDED, f"account {account.account_id} is suspended")
@@ -64,82 +71,81 @@ def target_refusal(order: Order, symbol: str, side: Side | None) -> Refusal | No
     return None
 
 
-def trading_refusal(state: State, instrument: Instrument) -> Refusal | None:
-    """Refuse while the instrument cannot be traded."""
-    symbol, market = instrument.symbol, instrument.market
-    if instrument.status is InstrumentStatus.DELISTED:
-        return Refusal(Reason.SYMBOL_DELISTED, f"{symbol} is delisted")
-    if instrument.status is InstrumentStatus.HALTED or state.halts.get(pair_key(market, symbol)) is not None:
-        return Refusal(Reason.SYMBOL_HALTED, f"{symbol} is halted")
-    if state.halts.get(market) is not None:
-        return Refusal(Reason.MARKET_HALTED, f"{market} is halted")
-    phase = phase_of(state, market, symbol)
-    if phase is not SessionKind.OPEN:
-        return Refusal(Reason.MARKET_CLOSED, f"{market} is in phase {phase}")
-    return None
-
-
-def new_refusal(account: Account, instrument: Instrument, order: Order) -> Refusal | None:
-    """Refuse a new order for what it says."""
-    refusal = _kind_refusal(order)
+def new_refusal(account: Account, instrument: Instrument, order: Order, time_ns: TimeNs) -> Refusal | None:
+    """Refuse a new order for what it says; what an order without a limit may cost is for risk to say."""
+    refusal = _instruction_refusal(order) or _expire_time_refusal(order, time_ns)
     if refusal is not None:
         return refusal
     if order.side is None:
         return Refusal(Reason.MISSING_SIDE, "a new order needs a side")
     if order.quantity <= 0:
         return Refusal(Reason.INVALID_QUANTITY, f"quantity {order.quantity} is not above 0")
-    refusal = _quantity_refusal(instrument, order.quantity)
-    if refusal is not None:
+    refusal = (
+        _quantity_refusal(instrument, order.quantity)
+        or _display_refusal(instrument, order)
+        or _missing_price_refusal(order)
+        or _price_refusal(instrument, order)
+    )
+    if refusal is not None or order.price is None:
         return refusal
-    if order.price is None:
-        return Refusal(Reason.MISSING_PRICE, "a limit order needs a price")
-    return _price_refusal(account, instrument, order.quantity, order.price)
+    return value_refusal(account, instrument, order.quantity, order.price)
 
 
 def replace_refusal(account: Account, instrument: Instrument, order: Order) -> Refusal | None:
-    """Refuse a replace for what it says; without a price the order keeps its own, and a total of 0 cancels it."""
-    if order.order_type is not OrderType.LIMIT:
-        return _unsupported_type(order)
-    if _has_unsupported_instruction(order):
-        return _UNSUPPORTED_INSTRUCTION
-    if order.quantity < 0:
-        return Refusal(Reason.INVALID_QUANTITY, f"quantity {order.quantity} is below 0")
-    refusal = _quantity_refusal(instrument, order.quantity)
-    if refusal is not None or order.price is None:
-        return refusal
-    return _price_refusal(account, instrument, order.quantity, order.price)
+    """Refuse a replace for what it says; without a price the order keeps its own, and a total of 0 cancels it.
 
-
-def _kind_refusal(order: Order) -> Refusal | None:
-    if order.order_type is not OrderType.LIMIT:
-        return _unsupported_type(order)
-    if order.time_in_force not in _TIMES_IN_FORCE:
-        text = f"time in force {order.time_in_force} is not offered"
-        return Refusal(Reason.UNSUPPORTED_TIME_IN_FORCE, text)
-    return _UNSUPPORTED_INSTRUCTION if _has_unsupported_instruction(order) else None
-
-
-_UNSUPPORTED_INSTRUCTION: Final = Refusal(
-    Reason.UNSUPPORTED_INSTRUCTION,
-    "stop_price, trail_amount, display_quantity, post_only, self_trade_prevention, expire_time_ns and oco_group"
-    " are not offered",
-)
-
-
-def _unsupported_type(order: Order) -> Refusal:
-    return Refusal(Reason.UNSUPPORTED_ORDER_TYPE, f"order type {order.order_type} is not offered")
-
-
-def _has_unsupported_instruction(order: Order) -> bool:
-    return (
-        order.stop_price is not None
-        or order.trail_amount is not None
+    Whether the order meant has a price or a stop price to change is for risk to say, which knows its kind.
+    """
+    if (
+        order.trail_amount is not None
         or order.display_quantity is not None
         or order.post_only
         or order.self_trade_prevention is not SelfTradePrevention.NONE
         or order.expire_time_ns is not None
         or order.oco_group is not None
-    )
+    ):
+        text = "a replace changes the quantity, the price and the stop price, and nothing else"
+        return Refusal(Reason.INVALID_INSTRUCTION, text)
+    if order.quantity < 0:
+        return Refusal(Reason.INVALID_QUANTITY, f"quantity {order.quantity} is below 0")
+    refusal = _quantity_refusal(instrument, order.quantity) or _price_refusal(instrument, order)
+    if refusal is not None or order.price is None:
+        return refusal
+    return value_refusal(account, instrument, order.quantity, order.price)
+
+
+def _instruction_refusal(order: Order) -> Refusal | None:  # noqa: PLR0911 - one for each instruction
+    """Refuse what the order's type or time in force has no use for."""
+    order_type, lasts = order.order_type, order.time_in_force
+    if order.price is not None and order_type not in _WITH_PRICE:
+        return _no_use(order_type, "price")
+    if order.stop_price is not None and order_type not in _WITH_STOP_PRICE:
+        return _no_use(order_type, "stop_price")
+    if order.trail_amount is not None and order_type is not OrderType.TRAILING_STOP:
+        return _no_use(order_type, "trail_amount")
+    if order.display_quantity is not None and (order_type not in _WITH_PRICE or lasts in _AT_ONCE):
+        return _no_use(f"{order_type} {lasts}", "display_quantity")
+    if order.post_only and (order_type is not OrderType.LIMIT or lasts not in _RESTING):
+        return _no_use(f"{order_type} {lasts}", "post_only")
+    if lasts in _IN_AUCTION and order_type in _WITH_STOP_PRICE:
+        return _no_use(order_type, f"time in force {lasts}")
+    if order.expire_time_ns is not None and lasts is not TimeInForce.GTD:
+        return _no_use(lasts, "expire_time_ns")
+    return None
+
+
+def _no_use(order: str, instruction: str) -> Refusal:
+    return Refusal(Reason.INVALID_INSTRUCTION, f"a {order} order has no use for {instruction}")
+
+
+def _expire_time_refusal(order: Order, time_ns: TimeNs) -> Refusal | None:
+    if order.time_in_force is not TimeInForce.GTD:
+        return None
+    if order.expire_time_ns is None:
+        return Refusal(Reason.INVALID_EXPIRE_TIME, "a GTD order needs an expire_time_ns")
+    if order.expire_time_ns <= time_ns:
+        return Refusal(Reason.INVALID_EXPIRE_TIME, f"{order.expire_time_ns} is not after {time_ns}")
+    return None
 
 
 def _quantity_refusal(instrument: Instrument, quantity: int) -> Refusal | None:
@@ -150,9 +156,40 @@ def _quantity_refusal(instrument: Instrument, quantity: int) -> Refusal | None:
     return None
 
 
-def _price_refusal(account: Account, instrument: Instrument, quantity: int, price: int) -> Refusal | None:
-    if price <= 0:
-        return Refusal(Reason.INVALID_PRICE, f"price {price} is not above 0")
-    if price % instrument.tick_size:
-        return Refusal(Reason.WRONG_TICK, f"price {price} is not in ticks of {instrument.tick_size}")
-    return value_refusal(account, instrument, quantity, price)
+def _display_refusal(instrument: Instrument, order: Order) -> Refusal | None:
+    shown = order.display_quantity
+    if shown is None or (0 < shown <= order.quantity and shown % instrument.lot_size == 0):
+        return None
+    text = f"display_quantity {shown} is not in lots of {instrument.lot_size} within {order.quantity}"
+    return Refusal(Reason.INVALID_DISPLAY_QUANTITY, text)
+
+
+def _missing_price_refusal(order: Order) -> Refusal | None:
+    order_type = order.order_type
+    if order.price is None and order_type in _WITH_PRICE:
+        return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a price")
+    if order.stop_price is None and order_type in _NEEDING_STOP_PRICE:
+        return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a stop_price")
+    if order.trail_amount is None and order_type is OrderType.TRAILING_STOP:
+        return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a trail_amount")
+    return None
+
+
+def _price_refusal(instrument: Instrument, order: Order) -> Refusal | None:
+    """Refuse prices that cannot be, and a limit outside of the static band; stops may wait anywhere."""
+    price = order.price
+    prices = [given for given in (price, order.stop_price, order.trail_amount) if given is not None]
+    for given in prices:
+        if given <= 0:
+            return Refusal(Reason.INVALID_PRICE, f"price {given} is not above 0")
+    for given in prices:
+        tick_size = tick_size_at(instrument, given)
+        if given % tick_size:
+            return Refusal(Reason.WRONG_TICK, f"price {given} is not in ticks of {tick_size}")
+    reference, band = instrument.reference_price, instrument.price_band_bps
+    if price is None or reference is None or band is None:
+        return None
+    if abs(price - reference) * BASIS_POINTS > reference * band:
+        text = f"price {price} is more than {band} basis points from {reference}"
+        return Refusal(Reason.OUTSIDE_BAND, text)
+    return None

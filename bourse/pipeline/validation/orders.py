@@ -9,7 +9,7 @@ from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.digests import order_digest
 from bourse.pipeline.forms import clipped
 from bourse.pipeline.ids import order_id, pair_key
-from bourse.pipeline.markets import business_date
+from bourse.pipeline.markets import business_date, entry_refusal, phase_of, trading_refusal
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
@@ -112,8 +112,8 @@ def _new(request: _Request) -> ClientOrder:
     instrument = _instrument(state, order.symbol)
     if isinstance(instrument, Refusal):
         return _refused(request, instrument)
-    refusal = checks.trading_refusal(state, instrument) or checks.new_refusal(
-        request.account, instrument, order
+    refusal = _trading_refusal(request, instrument) or checks.new_refusal(
+        request.account, instrument, order, request.time_ns
     )
     if refusal is not None:
         return _refused(request, refusal)
@@ -121,6 +121,15 @@ def _new(request: _Request) -> ClientOrder:
     _report_validated(request)
     day = begin_market(state, instrument.market, utc_date(request.time_ns))
     return ClientOrder(request.order_id, request.digest, order.symbol, order.side, day)
+
+
+def _trading_refusal(request: _Request, instrument: Instrument) -> Refusal | None:
+    state, order, market, symbol = request.state, request.order, instrument.market, instrument.symbol
+    phase = phase_of(state, market, symbol)
+    refusal = trading_refusal(state, instrument, market, symbol, phase, request.time_ns)
+    if refusal is not None or order.action is OrderAction.REPLACE:
+        return refusal
+    return entry_refusal(phase, order.time_in_force, post_only=order.post_only)
 
 
 def _mass_cancel(request: _Request) -> ClientOrder:
@@ -164,7 +173,7 @@ def _replace_refusal(request: _Request, target: _Target) -> Refusal | None:
     instrument = _instrument(request.state, target.symbol)
     if isinstance(instrument, Refusal):
         return instrument
-    return checks.trading_refusal(request.state, instrument) or checks.replace_refusal(
+    return _trading_refusal(request, instrument) or checks.replace_refusal(
         request.account, instrument, request.order
     )
 
