@@ -5,6 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from random import Random
 
+from bourse.audit import Entry
 from bourse.pipeline.flow import TOPICS, Read, Stage, cause_of, hops, stages, time_of
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.simulate import SimEvent
@@ -259,17 +260,24 @@ class Workers:
         self._handed_over = {(hop.topic, hop.reader) for hop in hops() if hop.handed_over and hand_over}
         self._offsets: Counter[tuple[Topic, int]] = Counter()
         self.sent: list[SimEvent] = []
-        self.written: list[SimEvent] = []
+        self.log: list[Entry] = []
+        """Every record, sent or written, with its place."""
 
     def send(self, event: SimEvent) -> None:
         """Take in one record from outside, which waits for its turn."""
         self.sent.append(event)
         key = str(getattr(event.record, TOPICS[event.topic].key_field or ""))
         partition = self._partition(key)
-        offset = self._offsets[event.topic, partition]
-        self._offsets[event.topic, partition] += 1
+        offset = self._append(event.topic, partition, key, event.record)
         cause = cause_of(event.record, event.topic, partition, offset)
         self._streams[event.topic, -1, partition].append((event.record, cause, None))
+
+    def _append(self, topic: Topic, partition: int, key: str, record: Record) -> int:
+        """Append a record to the log, and return its offset."""
+        offset = self._offsets[topic, partition]
+        self._offsets[topic, partition] += 1
+        self.log.append(Entry(str(topic), partition, offset, 0, key, record))
+        return offset
 
     def step(self) -> bool:
         """Deliver the next record of one stream, whichever; return whether there was one."""
@@ -300,8 +308,8 @@ class Workers:
         outputs = stage.handle(state, topic, cause, record, time_of(record, 0))
         inner: list[tuple[Stream, Record, str]] = []
         for output_topic, key, output, named in outputs:
-            self.written.append(SimEvent(output_topic, key, output))
             stream = (output_topic, partition, self._partition(key) if named < 0 else named)
+            self._append(output_topic, stream[2], key, output)
             inner.append((stream, output, cause_of(output, "", 0, 0)))
         for stream, output, output_cause in inner:
             if any(reading == stream[0] for reading, _ in self._handed_over):

@@ -1,7 +1,7 @@
 """Whatever clients send, in whatever order it arrives: money and shares are conserved, and everything adds up.
 
 Each flow comes from dice: those of Hypothesis, which finds the smallest flow that fails, and seeded ones, which are a
-lot faster and so throw more and longer flows.
+lot faster and so throw more and longer flows. What adding up means, the auditor decides.
 """
 
 from random import Random
@@ -9,17 +9,10 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bourse.pipeline.outputs import Topic
-from bourse.pipeline.simulate import SimEvent, Simulation
-from tests.account_strategies import (
-    INSTRUMENTS,
-    FlowWriter,
-    Workers,
-    next_event,
-    opening_deposits,
-    reference_data,
-)
-from tests.flow_audit import Audit
+from bourse.audit import Auditor
+from bourse.pipeline.simulate import SimEvent
+from tests.account_strategies import FlowWriter, Workers, next_event, opening_deposits, reference_data
+from tests.audit.logs import Log, failures
 
 small_flows = st.tuples(st.randoms(use_true_random=False), st.integers(1, 15))
 long_flows = st.tuples(st.integers(0, 2**32).map(Random), st.integers(20, 200))
@@ -30,18 +23,18 @@ class AuditedSimulation:
     """The flow in memory, audited after each input."""
 
     def __init__(self) -> None:
-        self.simulation = Simulation()
+        self.log = Log()
         self.writer = FlowWriter()
-        self.audit = Audit({instrument.symbol: instrument for instrument in INSTRUMENTS})
-        self.orders = 0
+        self.auditor = Auditor()
         for event in (*reference_data(), *opening_deposits(self.writer)):
             self.feed(event)
 
     def feed(self, event: SimEvent) -> list[SimEvent]:
-        self.orders += event.topic is Topic.ORDERS
-        outputs = self.simulation.feed(event)
-        self.audit.read(outputs)
-        self.audit.at_rest(self.orders)
+        read = len(self.log.entries)
+        outputs = self.log.feed(event)
+        for entry in self.log.entries[read:]:
+            self.auditor.feed(entry)
+        assert failures(self.auditor.report()) == {}
         return outputs
 
 
@@ -53,7 +46,7 @@ def test_after_each_input_everything_adds_up(flow: tuple[Random, int]) -> None:
         market.feed(next_event(market.writer, dice))
     for event in market.writer.settle_everything():
         market.feed(event)
-    market.audit.settled()
+    assert not market.auditor.owes()
 
 
 @given(flows)
@@ -87,14 +80,15 @@ def test_any_interleaving_of_partitions_and_topics_adds_up(
         for _ in range(dice.randint(0, haste)):
             workers.step()
     workers.rest()
-    orders = sum(event.topic is Topic.ORDERS for event in workers.sent)
-    audit = Audit({instrument.symbol: instrument for instrument in INSTRUMENTS}, in_order=hand_over)
-    audit.read(workers.written)
-    audit.at_rest(orders)
-    seen = len(workers.written)
+    auditor = Auditor(partitions)
+    for entry in workers.log:
+        auditor.feed(entry)
+    assert failures(auditor.report()) == {}
+    seen = len(workers.log)
     for event in writer.settle_everything():
         workers.send(event)
     workers.rest()
-    audit.read(workers.written[seen:])
-    audit.at_rest(orders)
-    audit.settled()
+    for entry in workers.log[seen:]:
+        auditor.feed(entry)
+    assert failures(auditor.report()) == {}
+    assert not auditor.owes()

@@ -1,0 +1,318 @@
+"""A good log passes; with one record dropped, doubled, altered or swapped, exactly the equation that it breaks fails."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from bourse.audit import Entry
+from bourse.schemas.records import (
+    DeadLetter,
+    OrderStatus,
+    PositionCause,
+    SessionKind,
+    SettlementStatus,
+    Side,
+    TimeInForce,
+    TransactionKind,
+)
+from tests.account_strategies import FlowWriter, next_event, opening_deposits, reference_data
+from tests.audit.logs import Log, audit, by_topic, failures
+
+K = TransactionKind
+S = OrderStatus
+
+
+def _good_log() -> list[Entry]:
+    """A flow in which everything happens, with a withdrawal and a resting order as its last inputs."""
+    log, writer, dice = Log(), FlowWriter(), Random(11)
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    for _ in range(150):
+        log.feed(next_event(writer, dice))
+    for event in writer.settle_everything():
+        log.feed(event)
+    log.feed(writer.deposit("ANN", "EUR", 50_000))
+    log.feed(writer.withdraw("ANN", "EUR", 10))
+    log.feed(writer.deposit("BEN", "EUR", 50_000))
+    log.feed(writer.deposit("BEN", "AAA", 50))
+    log.feed(writer.session("XONE", SessionKind.RESUME, 0, None))
+    log.feed(writer.session("XONE", SessionKind.RESUME, 0, "AAA"))
+    log.feed(writer.session("XONE", SessionKind.OPEN, 0, None))
+    log.feed(writer.new("BEN", "AAA", Side.BUY, 5, 1, TimeInForce.GTC))
+    return log.entries
+
+
+GOOD = _good_log()
+
+Predicate = Callable[[Any], bool]
+
+
+class Planted(NamedTuple):
+    """A log with something wrong in it, and where that shows first."""
+
+    log: list[Entry]
+    place: str | None = None
+
+
+def find(topic: str, test: Predicate = lambda _: True, which: int = 0) -> int:
+    """The index of an entry of a topic whose record passes a test."""
+    places = [n for n, entry in enumerate(GOOD) if entry.topic == topic and test(entry.record)]
+    return places[which]
+
+
+def without(index: int, place: str | None = None) -> Planted:
+    return Planted([*GOOD[:index], *GOOD[index + 1 :]], place)
+
+
+def doubled(index: int) -> Planted:
+    again = GOOD[index]._replace(offset=GOOD[index].offset + 1_000)
+    return Planted([*GOOD[: index + 1], again, *GOOD[index + 1 :]], again.place)
+
+
+def altered(index: int, **changes: object) -> Planted:
+    entry = GOOD[index]
+    changed = entry._replace(record=replace(entry.record, **changes))
+    return Planted([*GOOD[:index], changed, *GOOD[index + 1 :]], entry.place)
+
+
+def swapped(first: int, second: int) -> Planted:
+    log = list(GOOD)
+    log[first], log[second] = log[second], log[first]
+    return Planted(log, GOOD[first].place)
+
+
+def last_of_wallet(test: Predicate) -> int:
+    """The index of the last change of some wallet, which passes a test."""
+    last = {
+        (entry.record.account_id, entry.record.asset): n
+        for n, entry in enumerate(GOOD)
+        if entry.topic == "wallet-transactions"
+    }
+    return next(n for n in last.values() if test(GOOD[n].record))
+
+
+def a1_an_order_without_answer() -> Planted:
+    refusal = find("order-events", lambda e: e.event_id.endswith("/v0") and e.reason == "UNKNOWN_ORDER")
+    return without(refusal, GOOD[refusal].record.event_id.removesuffix("/v0"))
+
+
+def a1_an_answer_without_order() -> Planted:
+    order = find("orders")
+    answer = find("validated", lambda e: e.event_id == f"{GOOD[order].place}/v0")
+    return without(order, GOOD[answer].place)
+
+
+def a2_a_record_twice() -> Planted:
+    return doubled(find("releases"))
+
+
+def a2_a_record_twice_long_after() -> Planted:
+    rejected = find("order-events", lambda e: e.status is S.CANCEL_REJECTED and "/m" in e.event_id)
+    again = GOOD[rejected]._replace(offset=9_999)
+    return Planted([*GOOD, again], again.place)
+
+
+def a2_an_input_lost_between_stages() -> Planted:
+    approved = find("risk-approved", lambda e: e.action == "CANCEL")
+    cause = GOOD[approved].record.event_id.rpartition("/")[0]
+    return without(approved, GOOD[find("validated", lambda e: e.event_id == cause)].place)
+
+
+def a2_an_announcement_that_a_partition_misses() -> Planted:
+    announced = find("announcements", lambda e: e.session is not None and e.session.kind == "RESUME")
+    return without(announced, GOOD[announced].record.event_id.removesuffix("/a0"))
+
+
+def a3_a_step_left_out() -> Planted:
+    approved = find("order-events", lambda e: e.status is S.RISK_APPROVED)
+    order_id = GOOD[approved].record.order_id
+    after = next(
+        n
+        for n, e in enumerate(GOOD)
+        if n > approved and getattr(e.record, "order_id", "") == order_id and e.topic == "order-events"
+    )
+    return without(approved, GOOD[after].place)
+
+
+def a3_life_after_death() -> Planted:
+    ended = find("order-events", lambda e: e.status is S.CANCELLED)
+    late = GOOD[ended]._replace(
+        offset=9_999, record=replace(GOOD[ended].record, event_id="orders/0/9999/v0/r0/m7")
+    )
+    return Planted([*GOOD, late], late.place)
+
+
+def a4_more_left_than_there_is() -> Planted:
+    opened = find("order-events", lambda e: e.status is S.OPEN)
+    return altered(opened, leaves_quantity=GOOD[opened].record.leaves_quantity + 1)
+
+
+def a4_a_sum_that_is_not_that_of_the_trades() -> Planted:
+    trade = find("trades", which=4)
+    planted = altered(trade, cum_quantity=GOOD[trade].record.cum_quantity + 1)
+    order_id, cum = GOOD[trade].record.order_id, GOOD[trade].record.cum_quantity
+    fill = find("order-events", lambda e: (e.order_id, e.cum_quantity) == (order_id, cum) and e.last_price)
+    return planted._replace(place=GOOD[trade].place if trade < fill else GOOD[fill].place)
+
+
+def a5_a_print_at_another_price() -> Planted:
+    tape = find("tape")
+    return altered(tape, price=GOOD[tape].record.price + 10)
+
+
+def a5_a_trade_beyond_a_limit() -> Planted:
+    order = find("trades", lambda e: e.liquidity == "MAKER")
+    order_id, price = GOOD[order].record.order_id, GOOD[order].record.price
+    approved = find("risk-approved", lambda e: e.order_id == order_id)
+    worse = price - 10 if GOOD[order].record.side is Side.BUY else price + 10
+    return altered(approved, price=worse)._replace(place=GOOD[order].place)
+
+
+def a7_cash_from_nowhere() -> Planted:
+    return altered(
+        find("wallet-transactions", lambda e: e.kind is K.DEPOSIT and e.asset == "EUR"), kind=K.FEE
+    )
+
+
+def a8_shares_from_nowhere() -> Planted:
+    return altered(
+        find("wallet-transactions", lambda e: e.kind is K.DEPOSIT and e.asset == "BBB"), kind=K.BUY
+    )
+
+
+def a9_more_taken_out_than_there_is() -> Planted:
+    last = last_of_wallet(lambda e: e.kind is K.WITHDRAWAL and e.account_id == "ANN")
+    had = GOOD[last].record.available + GOOD[last].record.amount
+    return altered(last, available=-1, available_delta=-had - 1, amount=had + 1)
+
+
+def a10_a_unit_too_much_blocked() -> Planted:
+    last = last_of_wallet(lambda e: e.kind is K.BLOCK and e.account_id == "BEN")
+    block = GOOD[last].record
+    return altered(
+        last,
+        amount=block.amount + 1,
+        available=block.available - 1,
+        blocked=block.blocked + 1,
+        available_delta=block.available_delta - 1,
+        blocked_delta=block.blocked_delta + 1,
+    )
+
+
+def a11_a_balance_out_of_line() -> Planted:
+    change = find("wallet-transactions", lambda e: e.kind is K.BLOCK)
+    return altered(change, available=GOOD[change].record.available + 1)
+
+
+def a12_a_profit_that_nobody_made() -> Planted:
+    update = find("positions", lambda e: e.cause is PositionCause.TRADE)
+    return altered(update, realised_pnl=GOOD[update].record.realised_pnl + 1)
+
+
+def a13_a_position_that_another_trade_moved() -> Planted:
+    update = find("positions", lambda e: e.cause is PositionCause.TRADE)
+    leg = GOOD[update].record.event_id.rpartition("/")[0]
+    place = GOOD[find("trades", lambda e: e.event_id == leg)].place
+    return altered(update, trade_id="another")._replace(place=place)
+
+
+def a14_a_day_late() -> Planted:
+    update = find("settlements", lambda e: e.trades == 1)
+    date = GOOD[update].record.settlement_date
+    ours = GOOD[update].record.settlement_id
+    log = [
+        entry._replace(record=replace(entry.record, settlement_date=date.replace(year=date.year + 1)))
+        if getattr(entry.record, "settlement_id", None) == ours
+        else entry
+        for entry in GOOD
+    ]
+    return Planted(log, GOOD[update].place)
+
+
+def a14_never_settled() -> Planted:
+    settled = find("settlements", lambda e: e.status is SettlementStatus.SETTLED, -1)
+    return without(settled)
+
+
+def a14_settled_twice() -> Planted:
+    settled = find("settlements", lambda e: e.status is SettlementStatus.SETTLED, -1)
+    again = GOOD[settled]._replace(
+        offset=9_999, record=replace(GOOD[settled].record, event_id="sessions/0/9999/a0/s0")
+    )
+    return Planted([*GOOD, again], again.place)
+
+
+def a18_a_request_that_took_effect_twice() -> Planted:
+    first = find("validated")
+    account_id = GOOD[first].record.account_id
+    second = find("validated", lambda e: e.account_id == account_id, 1)
+    planted = altered(second, client_order_id=GOOD[first].record.client_order_id)
+    return planted._replace(place=GOOD[second].record.event_id.removesuffix("/v0"))
+
+
+def a19_two_records_that_changed_places() -> Planted:
+    return swapped(find("validated", which=3), find("validated", which=4))
+
+
+def a19_an_account_in_two_partitions() -> Planted:
+    event = find("order-events", lambda e: e.status is S.CANCEL_REJECTED)
+    entry = GOOD[event]._replace(partition=1)
+    return Planted([*GOOD[:event], entry, *GOOD[event + 1 :]], entry.place)
+
+
+def a20_a_crossed_book() -> Planted:
+    update = find("book-updates", lambda e: e.best_ask is not None)
+    return altered(update, best_bid=GOOD[update].record.best_ask)
+
+
+def a20_an_update_that_is_missing() -> Planted:
+    update = find("book-updates", which=2)
+    symbol = GOOD[update].record.symbol
+    following = next(
+        entry.place
+        for entry in GOOD[update + 1 :]
+        if entry.topic == "book-updates" and entry.record.symbol == symbol
+    )
+    return without(update, following)
+
+
+POISON = Entry("accounts", 0, 9_999, 0, "ANN", None, b"\x07")
+LETTER = Entry(
+    "dead-letters",
+    0,
+    0,
+    0,
+    "ANN",
+    DeadLetter("accounts/0/9999/v0", "accounts", 0, 9_999, "validation", "no", b"ANN", b"\x07"),
+)
+
+
+def a21_poison_that_nobody_put_aside() -> Planted:
+    return Planted([*GOOD, POISON], POISON.place)
+
+
+def a21_a_dead_letter_with_other_bytes() -> Planted:
+    letter = LETTER._replace(record=replace(LETTER.record, value=b"\x08"))
+    return Planted([*GOOD, POISON, letter], letter.place)
+
+
+PLANTS = [thing for name, thing in sorted(globals().items()) if name[:1] == "a" and name[1:2].isdigit()]
+
+
+def test_the_good_log_passes() -> None:
+    assert failures(audit([*GOOD, POISON, LETTER])) == {}
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_what_is_planted_is_found(plant: Callable[[], Planted]) -> None:
+    """Exactly one equation fails, at the record that shows it first, also when topics are read one after the other."""
+    planted = plant()
+    equation = plant.__name__.partition("_")[0].upper()
+    found = failures(audit(planted.log))
+    assert found.keys() == {equation}, found
+    if planted.place is not None:
+        assert found[equation].startswith(f"{planted.place}: "), found
+    assert failures(audit(by_topic(planted.log))).keys() == {equation}
