@@ -54,6 +54,11 @@ class Stack:
         """Return user and system time of all workers so far."""
         return sum(_cpu(process.pid) for process in self.workers.values())
 
+    def broker_seconds(self) -> float:
+        """Return user and system time of the broker so far."""
+        process = self.node.process()
+        return 0.0 if process is None else _cpu(process.pid)
+
     def peak_mib(self) -> float:
         """Return the largest peak memory of a worker."""
         return max(_peak_kib(process.pid) for process in self.workers.values()) / 1024

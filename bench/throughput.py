@@ -23,6 +23,7 @@ class Throughput:
     records: int
     seconds: float
     cpu_seconds: float
+    broker_seconds: float
     peak_mib: float
 
     def lines(self) -> list[str]:
@@ -34,6 +35,7 @@ class Throughput:
             f"orders/s                {self.orders / self.seconds:>12,.0f}",
             f"records/s               {self.records / self.seconds:>12,.0f}",
             f"worker CPU per order    {self.cpu_seconds / self.orders * 1e6:>9,.1f} us",
+            f"broker CPU per order    {self.broker_seconds / self.orders * 1e6:>9,.1f} us",
             f"worker peak memory      {self.peak_mib:>9,.0f} MiB",
         ]
 
@@ -74,15 +76,22 @@ def run(count: int, workers: int, partitions: int) -> Throughput:
         publish(made, wire, reference_data(market(partitions)))
         made.stop_workers()
         preload(made, wire, count)
+        broker = made.broker_seconds()
         for name in names:
             made.start_worker(name)
         time.sleep(1)
         made.drain()
-        cpu, peak = made.cpu_seconds(), made.peak_mib()
+        cpu, peak, broker = made.cpu_seconds(), made.peak_mib(), made.broker_seconds() - broker
         sizes = {topic: made.timestamps(topic) for topic in OUTPUTS}
         begin, end = min(sizes["validated"]), max(sizes["settlements"])
         return Throughput(
-            count, len(sizes["trades"]) // 2, sum(map(len, sizes.values())), (end - begin) / 1000, cpu, peak
+            count,
+            len(sizes["trades"]) // 2,
+            sum(map(len, sizes.values())),
+            (end - begin) / 1000,
+            cpu,
+            broker,
+            peak,
         )
 
 

@@ -24,10 +24,11 @@ log = structlog.get_logger()
 
 
 class Route(NamedTuple):
-    """Where a stage's outputs of one topic go: its name in Kafka, and which of them are handed over in memory."""
+    """Where a stage's outputs of one topic go: its name in Kafka, which are handed over in memory, which come back."""
 
     name: str
     is_handed_over: Callable[[Record], bool] | None
+    comes_back: bool
 
 
 def routes(stage: Stage, wire: Wire) -> dict[Topic, Route]:
@@ -38,7 +39,8 @@ def routes(stage: Stage, wire: Wire) -> dict[Topic, Route]:
         for hop in hops()
         if hop.writer == stage.name and hop.handed_over
     }
-    return {topic: Route(wire.names[topic], handed.get(topic)) for topic in stage.writes}
+    back = {hop.topic for hop in hops() if hop.writer == stage.name and not hop.handed_over}
+    return {topic: Route(wire.names[topic], handed.get(topic), topic in back) for topic in stage.writes}
 
 
 def _every(_record: Record) -> bool:
@@ -77,7 +79,8 @@ class StageRunner:
         self._metrics.observe(topic, frame, time.perf_counter() - began)
 
     def _decode(self, topic: Topic, partition: int, record: frames.Record) -> Record:
-        value: Record = self._wire.decoders[topic](record.value)
+        sent = self._wire.sent.pop(record.value, None)  # type: ignore[arg-type]  # no key is None
+        value: Record = sent or self._wire.decoders[topic](record.value)
         key_of = self._key_of.get(topic)
         if key_of is None:
             return value
@@ -94,14 +97,16 @@ class StageRunner:
     def _send(self, frame: Frame, outputs: Iterable[Output]) -> None:
         """Write a stage's outputs, and hand over those that the next stage gets in memory."""
         ways, encoders, keys = self._routes, self._wire.encoders, self._wire.keys
-        send = frame.send
+        send, remember = frame.send, self._wire.sent.remember
         for topic, key, record, partition in outputs:
             if topic not in ways:
                 check_outputs(self.stage, [(topic, key, record, partition)])
-            name, is_handed_over = ways[topic]
+            name, is_handed_over, comes_back = ways[topic]
             key_bytes, home = keys[key]
             value = encoders[type(record)](record)
             to = home if partition == BY_KEY else partition
+            if comes_back:
+                remember(value, record)
             if is_handed_over is not None and is_handed_over(record):
                 send(name, key_bytes, value, to, record)
             else:

@@ -13,6 +13,7 @@ from bourse.streaming.partitioner import Partitioner
 
 Encode = Callable[[Any], bytes]
 _KEYS_REMEMBERED = 200_000
+SENT_REMEMBERED = 20_000
 
 
 def schema_ids(settings: Settings) -> SchemaIds:
@@ -50,6 +51,20 @@ class Keys(dict[str, tuple[bytes, int]]):
         return found
 
 
+class Sent(dict[bytes, Record]):
+    """What this worker has sent to stages that it may run itself, by its bytes: what comes back need not be decoded.
+
+    The same bytes are the same frozen record, whoever sent them, so nothing depends on what is found here. What goes to
+    partitions of other workers is never asked for, and forgotten with the rest when there is too much.
+    """
+
+    def remember(self, value: bytes, record: Record) -> None:
+        """Keep a record until it comes back."""
+        if len(self) >= SENT_REMEMBERED:
+            self.clear()
+        self[value] = record
+
+
 class Wire:
     """How this worker's records stand on the wire."""
 
@@ -59,6 +74,7 @@ class Wire:
         self.encoders = Encoders(self.codec)
         self.partition_of = Partitioner(settings.partitions)
         self.keys = Keys(self.partition_of)
+        self.sent = Sent()
         self.decoders = {name: self.codec.decoder(topic.record_type) for name, topic in TOPICS.items()}
         self.names = {name: settings.topic(name) for name in TOPICS}
         self.contract_names = {kafka: contract for contract, kafka in self.names.items()}

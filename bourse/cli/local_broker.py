@@ -33,6 +33,8 @@ JAVA_FLAGS = (
     "-Xmx512m",
     # One small heap beside busy workers: the serial collector takes the least CPU and has pauses of a few milliseconds.
     "-XX:+UseSerialGC",
+    # The optimising compiler would take half a core of a small machine for the first minute, from the workers.
+    "-XX:TieredStopAtLevel=1",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",

@@ -25,6 +25,7 @@ from bourse.schemas.records import Record
 from bourse.schemas.wire import (
     DATE_BYTES,
     ENDS,
+    GOES_ON,
     NULL,
     PRESENT,
     TIME_BYTES,
@@ -182,6 +183,7 @@ def _shared_names() -> Mapping[str, object]:
         "join": b"".join,
         "encode_long": encode_long,
         "ends": ENDS,
+        "goes_on": GOES_ON,
         "encode_array": encode_array,
         "decode_long": decode_long,
         "decode_string": decode_string,

@@ -28,7 +28,7 @@ _BITS: Final = 0x7F
 _LONGEST_VARINT: Final = 10
 _PAIR: Final = (1 << 14) - 1
 # A varint is written two bytes (14 bits) at a time: pairs that go on, then one or two bytes that end it.
-_GOES_ON: Final = tuple(bytes((n & _BITS | _CONTINUES, n >> 7 | _CONTINUES)) for n in range(_PAIR + 1))
+GOES_ON: Final = tuple(bytes((n & _BITS | _CONTINUES, n >> 7 | _CONTINUES)) for n in range(_PAIR + 1))
 ENDS: Final = tuple(
     bytes((n,)) if n < _CONTINUES else bytes((n & _BITS | _CONTINUES, n >> 7)) for n in range(_PAIR + 1)
 )
@@ -52,15 +52,15 @@ def encode_long(number: int) -> bytes:
     if zigzag <= _PAIR:
         return ENDS[zigzag]
     if zigzag < 1 << 28:
-        return _GOES_ON[zigzag & _PAIR] + ENDS[zigzag >> 14]
+        return GOES_ON[zigzag & _PAIR] + ENDS[zigzag >> 14]
     if zigzag < 1 << 42:
-        return _GOES_ON[zigzag & _PAIR] + _GOES_ON[zigzag >> 14 & _PAIR] + ENDS[zigzag >> 28]
+        return GOES_ON[zigzag & _PAIR] + GOES_ON[zigzag >> 14 & _PAIR] + ENDS[zigzag >> 28]
     if zigzag >= 1 << 64:
         message = f"{number} does not fit in 64 bits"
         raise EncodeError(message)
-    piece = _GOES_ON[zigzag & _PAIR] + _GOES_ON[zigzag >> 14 & _PAIR] + _GOES_ON[zigzag >> 28 & _PAIR]
+    piece = GOES_ON[zigzag & _PAIR] + GOES_ON[zigzag >> 14 & _PAIR] + GOES_ON[zigzag >> 28 & _PAIR]
     zigzag >>= 42
-    return piece + (ENDS[zigzag] if zigzag <= _PAIR else _GOES_ON[zigzag & _PAIR] + ENDS[zigzag >> 14])
+    return piece + (ENDS[zigzag] if zigzag <= _PAIR else GOES_ON[zigzag & _PAIR] + ENDS[zigzag >> 14])
 
 
 def encode_string(text: object) -> bytes:
