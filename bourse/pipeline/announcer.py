@@ -17,6 +17,7 @@ from bourse.schemas.records import (
     CorporateAction,
     Instrument,
     SessionEvent,
+    SessionKind,
     TickBand,
 )
 from bourse.schemas.units import Price, TimeNs
@@ -64,13 +65,18 @@ def _content(topic: str, record: Record) -> tuple[str, Content]:
         case SessionEvent():
             _require(is_name(record.market), f"malformed market {clipped(record.market)}")
             _require(record.symbol is None or is_name(record.symbol), "malformed symbol")
-            _require(
-                record.level is None or record.level in BREAKER_LEVELS, f"there is no level {record.level}"
-            )
+            _check_level(record)
             return record.market, (AnnouncementKind.SESSION, None, None, record)
         case _:
             message = f"the announcer has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)
+
+
+def _check_level(session: SessionEvent) -> None:
+    if session.level is not None:
+        _require(session.level in BREAKER_LEVELS, f"there is no level {session.level}")
+        whole_market = session.kind is SessionKind.HALT and session.symbol is None
+        _require(whole_market, "a level is for a halt of the whole market")
 
 
 def _check_instrument(instrument: Instrument) -> None:

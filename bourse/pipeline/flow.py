@@ -233,7 +233,7 @@ def stages(partitions: int) -> tuple[Stage, ...]:
             validation.handle,
             (Read(Topic.ANNOUNCEMENTS), Read(Topic.ACCOUNTS), Read(Topic.ORDERS)),
             (Topic.VALIDATED, Topic.ORDER_EVENTS),
-            ("accounts", "instruments", "markets", "halts", "client_orders"),
+            ("accounts", "instruments", "markets", "halts", "message_rates", "client_orders"),
             "Is this a request that the market can read, at a time when it may be made?",
         ),
         Stage(

@@ -15,6 +15,7 @@ from bourse.schemas.records import (
     Hold,
     Instrument,
     MarketState,
+    MessageRate,
     Obligation,
     Position,
     RestingOrder,
@@ -90,6 +91,7 @@ class State:
         "holds",
         "instruments",
         "markets",
+        "message_rates",
         "obligations",
         "order_books",
         "positions",
@@ -106,6 +108,7 @@ class State:
         instruments: Table[Instrument],
         markets: Table[MarketState],
         halts: Table[Halt],
+        message_rates: Table[MessageRate],
         client_orders: Table[ClientOrder],
         wallet_requests: Table[WalletRequest],
         wallets: Table[Wallet],
@@ -120,6 +123,7 @@ class State:
         self.instruments = instruments
         self.markets = markets
         self.halts = halts
+        self.message_rates = message_rates
         self.client_orders = client_orders
         self.wallet_requests = wallet_requests
         self.wallets = wallets
@@ -140,6 +144,7 @@ class State:
             instruments=MemoryTable(),
             markets=MemoryTable(),
             halts=MemoryTable(),
+            message_rates=MemoryTable(),
             client_orders=MemoryTable(),
             wallet_requests=MemoryTable(),
             wallets=MemoryTable(),

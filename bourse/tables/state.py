@@ -12,6 +12,7 @@ from bourse.tables.halts import HALTS
 from bourse.tables.holds import HOLDS
 from bourse.tables.instruments import INSTRUMENTS
 from bourse.tables.markets import MARKETS
+from bourse.tables.message_rates import MESSAGE_RATES
 from bourse.tables.obligations import OBLIGATIONS
 from bourse.tables.positions import POSITIONS
 from bourse.tables.resting_orders import RESTING_ORDERS
@@ -26,6 +27,7 @@ TABLES: Final[tuple[TableSpec[Any], ...]] = (
     INSTRUMENTS,
     MARKETS,
     HALTS,
+    MESSAGE_RATES,
     CLIENT_ORDERS,
     WALLET_REQUESTS,
     WALLETS,
@@ -58,6 +60,7 @@ def _state(store: Store) -> State:
         instruments=tables["instruments"],
         markets=tables["markets"],
         halts=tables["halts"],
+        message_rates=tables["message_rates"],
         client_orders=tables["client_orders"],
         wallet_requests=tables["wallet_requests"],
         wallets=tables["wallets"],

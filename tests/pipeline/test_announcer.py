@@ -15,6 +15,7 @@ from bourse.schemas.records import (
     Halt,
     Instrument,
     SessionKind,
+    TickBand,
 )
 from tests.account_strategies import MONDAY, session
 
@@ -72,6 +73,14 @@ def test_each_partition_gets_its_copy(record: Record, key: str, announcement: An
         {"settlement_days": -1},
         {"settlement_days": 31},
         {"reference_price": -1},
+        {"price_band_bps": -1},
+        {"collar_bps": -1},
+        {"multiplier": 0},
+        {"pause_time_ns": -1},
+        {"tick_table": (TickBand(0, 1),)},
+        {"tick_table": (TickBand(10, 0),)},
+        {"tick_table": (TickBand(10, 3),)},
+        {"tick_table": (TickBand(10, 5), TickBand(10, 10))},
     ],
 )
 def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, object]) -> None:
@@ -86,6 +95,10 @@ def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, obj
         msgspec.structs.replace(ACTION, action_id=""),
         session(SessionKind.OPEN, market="X/Y"),
         session(SessionKind.OPEN, symbol=""),
+        msgspec.structs.replace(session(SessionKind.HALT), level=0),
+        msgspec.structs.replace(session(SessionKind.HALT), level=4),
+        msgspec.structs.replace(session(SessionKind.HALT, symbol="AAA"), level=1),
+        msgspec.structs.replace(session(SessionKind.RESUME), level=1),
         Halt(),
     ],
 )

@@ -68,6 +68,114 @@ def refusal_of(state: State, order: Order, offset: int = 9) -> OrderEvent:
     return event
 
 
+FORMS = [
+    {"order_type": order_type, "price": price, "stop_price": stop, "trail_amount": trail}
+    for order_type, price, stop, trail in (
+        (OrderType.MARKET, None, None, None),
+        (OrderType.LIMIT, 300, None, None),
+        (OrderType.STOP, None, 310, None),
+        (OrderType.STOP_LIMIT, 320, 310, None),
+        (OrderType.STOP_LIMIT, 300, 310, None),
+        (OrderType.TRAILING_STOP, None, None, 10),
+        (OrderType.TRAILING_STOP, None, 310, 10),
+    )
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lasts", [TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.IOC])
+def test_every_type_of_order_goes_on_as_it_was_sent(form: dict[str, object], lasts: TimeInForce) -> None:
+    expires = NINE_O_CLOCK_NS + 1 if lasts is TimeInForce.GTD else None
+    order = new_order(**form, time_in_force=lasts, expire_time_ns=expires, oco_group="g")
+    validated, _ = decide(ready_state(), order)
+    assert isinstance(validated, ValidatedOrder)
+    for field in (*form, "time_in_force", "expire_time_ns", "oco_group"):
+        assert getattr(validated, field) == getattr(order, field)
+
+
+def test_what_is_shown_and_what_never_takes_go_on_too() -> None:
+    order = new_order(display_quantity=4, post_only=True, self_trade_prevention=SelfTradePrevention.DECREMENT)
+    validated, _ = decide(ready_state(), order)
+    assert isinstance(validated, ValidatedOrder)
+    assert (validated.display_quantity, validated.post_only) == (4, True)
+    assert validated.self_trade_prevention is SelfTradePrevention.DECREMENT
+
+
+ORDERS_OF_PHASES = {
+    "day": {},
+    "at open": {"time_in_force": TimeInForce.AT_OPEN},
+    "at close": {"time_in_force": TimeInForce.AT_CLOSE},
+    "IOC": {"time_in_force": TimeInForce.IOC},
+    "FOK": {"time_in_force": TimeInForce.FOK},
+    "post-only": {"post_only": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("phase", "entering"),
+    [
+        (SessionKind.PRE_OPEN, {"day", "at open", "at close"}),
+        (SessionKind.OPENING_AUCTION, {"day", "at open", "at close"}),
+        (SessionKind.OPEN, {"day", "at close", "IOC", "FOK", "post-only"}),
+        (SessionKind.CLOSING_AUCTION, {"day", "at close"}),
+        (SessionKind.CLOSED, set()),
+    ],
+)
+def test_what_may_enter_in_which_phase(phase: SessionKind, entering: set[str]) -> None:
+    state = ready_state()
+    state.markets.put("XONE", MarketState("XONE", phase, MONDAY))
+    refused = Reason.MARKET_CLOSED if phase is SessionKind.CLOSED else Reason.WRONG_PHASE
+    for name, different in ORDERS_OF_PHASES.items():
+        first, *_ = decide(state, new_order(name.replace(" ", "-"), **different))
+        if name in entering:
+            assert isinstance(first, ValidatedOrder), (phase, name)
+        else:
+            assert isinstance(first, OrderEvent)
+            assert first.reason == refused, (phase, name)
+
+
+@pytest.mark.parametrize("phase", [SessionKind.PRE_OPEN, SessionKind.CLOSING_AUCTION])
+def test_an_order_can_be_changed_while_orders_are_collected(phase: SessionKind) -> None:
+    state = ready_state()
+    decide(state, new_order("c1", post_only=True))
+    state.markets.put("XONE", MarketState("XONE", phase, MONDAY))
+    assert len(decide(state, request(OrderAction.REPLACE, "c2", "c1", quantity=5))) == 1
+
+
+def test_an_instrument_trades_on_its_last_day_and_not_after() -> None:
+    state = ready_state(Instrument("AAA", market="XONE", expiry_date=MONDAY))
+    assert len(decide(state, new_order("c1"))) == 2
+    state.markets.put("XONE", MarketState("XONE", SessionKind.OPEN, MONDAY + dt.timedelta(1)))
+    assert refusal_of(state, new_order("c2")).reason == Reason.SYMBOL_EXPIRED
+    assert len(decide(state, request(OrderAction.CANCEL, "c3", "c1"))) == 1
+
+
+def test_an_account_may_send_so_many_messages_a_second() -> None:
+    state = ready_state()
+    state.accounts.put("ANN", Account("ANN", max_messages_per_second=2))
+
+    def answer(name: str, time_ns: int) -> str | None:
+        first, *_ = decide(state, new_order(name, sent_time_ns=time_ns))
+        return first.reason if isinstance(first, OrderEvent) else None
+
+    second = 10**9
+    assert [answer("a", second), answer("b", 2 * second - 1), answer("c", 2 * second - 1)] == [
+        None,
+        None,
+        Reason.TOO_MANY_MESSAGES,
+    ]
+    # A cancel is let through, an earlier time is no way round, and nothing is remembered of what was refused.
+    assert len(decide(state, request(OrderAction.CANCEL, "x", "a", sent_time_ns=second))) == 1
+    assert answer("d", 0) == Reason.TOO_MANY_MESSAGES
+    assert answer("c", 2 * second) is None
+
+
+def test_an_account_without_a_limit_is_not_counted() -> None:
+    state = ready_state()
+    decide(state, new_order())
+    assert state.message_rates.get("ANN") is None
+
+
 def test_a_new_order_gets_its_id_from_its_position_and_goes_on_to_risk() -> None:
     state = ready_state()
     outputs = validation.handle(state, "orders", "orders/3/1234", new_order(), NINE_O_CLOCK_NS)

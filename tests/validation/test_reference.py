@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
 from bourse.pipeline import validation
@@ -16,8 +17,11 @@ from bourse.schemas.records import (
     AnnouncementKind,
     CorporateAction,
     CorporateActionType,
+    Halt,
     Instrument,
+    OrderAction,
     SessionKind,
+    ValidatedOrder,
 )
 from tests.account_strategies import MONDAY, announced, new_order, ready_state, session
 
@@ -35,8 +39,28 @@ def happens(state: State, kind: SessionKind, date: dt.date = MONDAY, symbol: str
 def test_accounts_are_as_they_were_last_told() -> None:
     state = State.in_memory()
     learn(state, Account("ANN"))
-    learn(state, Account("ANN", status=AccountStatus.CLOSED))
-    assert state.accounts.get("ANN") == Account("ANN", status=AccountStatus.CLOSED)
+    learn(state, Account("ANN", max_open_orders=1))
+    assert state.accounts.get("ANN") == Account("ANN", max_open_orders=1)
+
+
+@pytest.mark.parametrize("status", [AccountStatus.SUSPENDED, AccountStatus.CLOSED])
+def test_an_account_that_may_trade_no_more_has_its_orders_taken_back_once(status: AccountStatus) -> None:
+    state = State.in_memory()
+    stopped = Account("ANN", participant_id="P", status=status)
+    learn(state, stopped)  # It has never traded.
+    learn(state, Account("ANN", participant_id="P"))
+    ((topic, key, mass_cancel, _),) = validation.handle(state, "accounts", "accounts/2/7", stopped, 5)
+    assert (topic, key) == ("validated", "ANN")
+    assert mass_cancel == ValidatedOrder(
+        "accounts/2/7/v0",
+        "accounts-2-7",
+        OrderAction.MASS_CANCEL,
+        "accounts-2-7",
+        "ANN",
+        participant_id="P",
+        event_time_ns=5,
+    )
+    learn(state, stopped)
 
 
 @pytest.mark.parametrize("account_id", ["", "a/b", "a b", "x" * 65])
@@ -119,6 +143,52 @@ def test_a_halt_lasts_until_it_is_lifted_where_it_was_called() -> None:
     happens(state, SessionKind.RESUME, symbol="AAA")
     assert state.halts.get("XONE/AAA") is None
     assert business_date(state, "XONE") == MONDAY
+
+
+QUARTER_NS = 15 * 60 * 10**9
+
+
+def breaks(state: State, level: int, time_ns: int = 0) -> None:
+    halt = msgspec.structs.replace(session(SessionKind.HALT), level=level)
+    learn(state, announced(session=halt), time_ns)
+
+
+def ticks(state: State, time_ns: int, date: dt.date = MONDAY) -> None:
+    learn(state, announced(session=session(SessionKind.TICK, date)), time_ns)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_circuit_breaker_halts_a_market_for_a_quarter_of_an_hour(level: int) -> None:
+    state = State.in_memory()
+    breaks(state, level)
+    ticks(state, QUARTER_NS - 1)
+    assert state.halts.get("XONE") is not None
+    ticks(state, QUARTER_NS)
+    assert state.halts.get("XONE") is None
+
+
+def test_operators_may_end_a_breaker_early_and_their_own_halts_wait_for_them() -> None:
+    state = State.in_memory()
+    breaks(state, 1)
+    happens(state, SessionKind.RESUME)
+    assert state.halts.get("XONE") is None
+    happens(state, SessionKind.HALT)
+    ticks(state, QUARTER_NS * 9, TUESDAY)
+    assert state.halts.get("XONE") is not None
+
+
+def test_the_last_level_ends_the_day() -> None:
+    # Given level 3: neither time, nor an operator, nor another level ends it
+    state = State.in_memory()
+    breaks(state, 3)
+    ticks(state, QUARTER_NS * 9)
+    happens(state, SessionKind.RESUME)
+    breaks(state, 1)
+    happens(state, SessionKind.HALT)
+    assert state.halts.get("XONE") == Halt(0, 3, MONDAY)
+    # When the next day begins, it is over
+    happens(state, SessionKind.PRE_OPEN, TUESDAY)
+    assert state.halts.get("XONE") is None
 
 
 def test_a_phase_of_one_symbol_is_its_own_until_the_market_enters_the_next() -> None:

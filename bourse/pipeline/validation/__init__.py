@@ -28,7 +28,10 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
             orders.decide(state, outputs, cause, record, time_ns)
             return outputs.items
         case Account():
-            reference.learn_account(state, record)
+            if reference.learn_account(state, record):
+                outputs = Outputs(cause, LETTER)
+                orders.cancel_all(outputs, cause, record, time_ns)
+                return outputs.items
         case Announcement():
             reference.learn(state, record, time_ns)
         case _:

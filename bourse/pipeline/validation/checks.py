@@ -53,13 +53,15 @@ def _malformed(field: str, text: str) -> Refusal:
     return Refusal(Reason.MALFORMED_ID, f"{field} {clipped(text)} is not 1 to 64 printable ASCII characters")
 
 
-def account_refusal(account: Account, order: Order) -> Refusal | None:
-    """Refuse new risk to accounts that are not active; what takes orders back is always let through."""
-    if account.status is AccountStatus.ACTIVE or order.action in TAKING_BACK:
-        return None
-    if account.status is AccountStatus.SUSPENDED:
-        return Refusal(Reason.ACCOUNT_SUSPENDED, f"account {account.account_id} is suspended")
-    return Refusal(Reason.ACCOUNT_CLOSED, f"account {account.account_id} is closed")
+def account_refusal(account: Account) -> Refusal | None:
+    """Refuse new risk to accounts that are not active."""
+    match account.status:
+        case AccountStatus.ACTIVE:
+            return None
+        case AccountStatus.SUSPENDED:
+            return Refusal(Reason.ACCOUNT_SUSPENDED, f"account {account.account_id} is suspended")
+        case AccountStatus.CLOSED:  # pragma: no branch - mypy proves that there is no other
+            return Refusal(Reason.ACCOUNT_CLOSED, f"account {account.account_id} is closed")
 
 
 def target_refusal(order: Order, symbol: str, side: Side | None) -> Refusal | None:

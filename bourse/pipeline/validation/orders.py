@@ -8,12 +8,13 @@ import msgspec
 from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.digests import order_digest
 from bourse.pipeline.forms import clipped
-from bourse.pipeline.ids import order_id, pair_key
+from bourse.pipeline.ids import order_id, pair_key, shortened
 from bourse.pipeline.markets import business_date, entry_refusal, phase_of, trading_refusal
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
 from bourse.pipeline.validation import checks
+from bourse.pipeline.validation.rates import rate_refusal
 from bourse.pipeline.validation.reference import begin_market
 from bourse.schemas.records import (
     Account,
@@ -59,7 +60,7 @@ class _Target(msgspec.Struct, frozen=True, gc=False):
 def decide(state: State, outputs: Outputs, cause: str, order: Order, time_ns: TimeNs) -> None:
     """Accept the message as a `ValidatedOrder`, or refuse it; either way its client order id is used up."""
     own_id = order_id(cause)
-    account = checks.form_refusal(order) or _account(state, order)
+    account = checks.form_refusal(order) or _account(state, order, time_ns)
     if isinstance(account, Refusal):
         # Nothing is remembered of these: whoever may use the id can still do so.
         _refuse(outputs, order, own_id, account, time_ns)
@@ -75,11 +76,31 @@ def decide(state: State, outputs: Outputs, cause: str, order: Order, time_ns: Ti
     state.client_orders.put(key, _answer(request))
 
 
-def _account(state: State, order: Order) -> Account | Refusal:
+def cancel_all(outputs: Outputs, cause: str, account: Account, time_ns: TimeNs) -> None:
+    """Take back every live order of an account that may trade no more, by a mass cancel in the account's name."""
+    own_id = shortened(cause)
+    outputs.put(
+        Topic.VALIDATED,
+        account.account_id,
+        ValidatedOrder(
+            outputs.next_id(),
+            own_id,
+            OrderAction.MASS_CANCEL,
+            own_id,
+            account.account_id,
+            participant_id=account.participant_id,
+            event_time_ns=time_ns,
+        ),
+    )
+
+
+def _account(state: State, order: Order, time_ns: TimeNs) -> Account | Refusal:
     account = state.accounts.get(order.account_id)
     if account is None:
         return Refusal(Reason.UNKNOWN_ACCOUNT, f"there is no account {order.account_id}")
-    return checks.account_refusal(account, order) or account
+    if order.action in checks.TAKING_BACK:
+        return account
+    return checks.account_refusal(account) or rate_refusal(state, account, time_ns) or account
 
 
 def _instrument(state: State, symbol: str | None) -> Instrument | Refusal:

@@ -9,6 +9,7 @@ from bourse.pipeline.ids import pair_key
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
     Account,
+    AccountStatus,
     Announcement,
     Halt,
     MarketState,
@@ -20,13 +21,20 @@ from bourse.schemas.units import TimeNs
 NO_SESSION_YET: Final = TimeNs(-1)
 """Time of a market state that an order began, so that any session event may correct its date."""
 
+# NYSE Rule 7.12, Trading Halts Due to Extraordinary Market Volatility: 15 minutes at levels 1 and 2, the day at level 3.
+LAST_LEVEL: Final = 3
+BREAKER_HALT_NS: Final = 15 * 60 * 10**9
 
-def learn_account(state: State, account: Account) -> None:
-    """Keep an account as it is now."""
+
+def learn_account(state: State, account: Account) -> bool:
+    """Keep an account as it is now; return whether it may no longer trade, so that its live orders must go."""
     if not is_name(account.account_id):
         message = f"malformed account_id {clipped(account.account_id)}"
         raise NotOurs(message)
+    before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
+    was_active = before is not None and before.status is AccountStatus.ACTIVE
+    return was_active and account.status is not AccountStatus.ACTIVE
 
 
 def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
@@ -48,11 +56,15 @@ def begin_market(state: State, market: str, date: dt.date) -> dt.date:
 
 def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
     key = session.market if session.symbol is None else pair_key(session.market, session.symbol)
+    if session.symbol is None:
+        _lift_breaker(state, session, time_ns)
     match session.kind:
         case SessionKind.HALT:
-            state.halts.put(key, Halt(time_ns))
+            if not _is_over_for_the_day(state, key, session):
+                state.halts.put(key, Halt(time_ns, session.level, session.business_date))
         case SessionKind.RESUME:
-            state.halts.delete(key)
+            if not _is_over_for_the_day(state, key, session):
+                state.halts.delete(key)
         case SessionKind.TICK:
             pass
         case _:
@@ -60,6 +72,27 @@ def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None
             return
     if session.symbol is None:
         _move_date(state, session, time_ns)
+
+
+def _lift_breaker(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
+    """End a circuit breaker's halt when its time is over, or its day: the first event of the market after that does it."""
+    halt = state.halts.get(session.market)
+    if halt is None or halt.level is None or halt.business_date is None:
+        return
+    waited = halt.level < LAST_LEVEL and time_ns >= halt.event_time_ns + BREAKER_HALT_NS
+    if waited or session.business_date > halt.business_date:
+        state.halts.delete(session.market)
+
+
+def _is_over_for_the_day(state: State, key: str, session: SessionEvent) -> bool:
+    """Say whether the circuit breaker's last level has ended the day: nobody resumes, or replaces, that halt."""
+    halt = state.halts.get(key)
+    return (
+        halt is not None
+        and halt.level == LAST_LEVEL
+        and halt.business_date is not None
+        and session.business_date <= halt.business_date
+    )
 
 
 def _enter_phase(state: State, session: SessionEvent, key: str, time_ns: TimeNs) -> None:

@@ -1,0 +1,29 @@
+"""How often an account may send: so many messages within one second of their own times, cancels apart.
+
+Seconds only go forward: a message with an earlier time counts in the latest second that the account has reached, so that
+times out of order buy nobody more messages. Accounts without a limit have no row.
+"""
+
+from typing import Final
+
+from bourse.pipeline.reasons import Reason, Refusal
+from bourse.pipeline.state import State
+from bourse.schemas.records import Account, MessageRate
+from bourse.schemas.units import TimeNs
+
+_SECOND_NS: Final = 10**9
+
+
+def rate_refusal(state: State, account: Account, time_ns: TimeNs) -> Refusal | None:
+    """Count a message of an account with a limit, or refuse it; what is refused does not count."""
+    most = account.max_messages_per_second
+    if most is None:
+        return None
+    second, messages = time_ns // _SECOND_NS, 0
+    row = state.message_rates.get(account.account_id)
+    if row is not None and row.second >= second:
+        second, messages = row.second, row.messages
+    if messages >= most:
+        return Refusal(Reason.TOO_MANY_MESSAGES, f"more than {most} messages within a second")
+    state.message_rates.put(account.account_id, MessageRate(second, messages + 1))
+    return None
