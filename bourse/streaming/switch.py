@@ -63,4 +63,5 @@ def _inner_offsets(
 
 def _committed(consumer: Consumer, topics: list[str], partitions: set[int]) -> list[TopicPartition]:
     wanted = [TopicPartition(topic, p) for topic in topics for p in sorted(partitions)]
-    return [tp for tp in consumer.committed(wanted, _SECONDS) if tp.offset >= 0] if wanted else []
+    # One that has none yet is among them, with a negative offset: all of its records wait.
+    return list(consumer.committed(wanted, _SECONDS)) if wanted else []
