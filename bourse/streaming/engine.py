@@ -19,7 +19,7 @@ from confluent_kafka import (
 from mode.utils.logging import get_logger
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.errors import EngineError, TopicsMismatch, TransactionFailed, UnfinishedFrame
+from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.producer import TransactionalProducer
@@ -342,15 +342,16 @@ class Engine:
         return self._frame(*key, self._passed.pop(key))
 
     def _commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
-        written = {partition: self._write_changelog(partition) for partition in touched}
+        # Before the writes: when the queue is full, a wait for room may already report some of them.
         self._changelog_ends.clear()
+        written = {partition: self._write_changelog(partition) for partition in touched}
         self._producer.commit(self._positions(offsets), self._consumer.consumer_group_metadata())
         self._committed.update(offsets)
         for partition, any_written in written.items():
             position = self._changelog_ends.get(partition)
             if any_written and position is None:
                 msg = f"the changelog's offset of partition {partition} was not reported: the store cannot follow it"
-                raise TransactionFailed(msg)
+                raise EngineError(msg)
             self.stores[partition].commit(position)
 
     def _write_changelog(self, partition: int) -> bool:

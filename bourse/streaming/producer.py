@@ -74,8 +74,11 @@ class TransactionalProducer:
         partition: int,
         on_delivery: DeliveryCallback,
     ) -> None:
-        """Queue a record and learn its offset through `on_delivery` before the commit returns."""
-        self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
+        """Queue a record as `produce` does, and learn its offset through `on_delivery` before the commit returns."""
+        try:
+            self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
+        except BufferError:
+            self._produce_when_there_is_room(topic, value, key, partition, on_delivery)
 
     def commit(self, offsets: Sequence[TopicPartition], group: object) -> None:
         """Commit outputs and source offsets as one; raises TransactionFailed when that is not certain."""
@@ -101,13 +104,18 @@ class TransactionalProducer:
                 self.is_open = False
 
     def _produce_when_there_is_room(
-        self, topic: str, value: bytes | None, key: bytes | None, partition: int
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        on_delivery: DeliveryCallback | None = None,
     ) -> None:
         deadline = self._monotonic() + self._timeout
         while True:
             self._producer.poll(0.01)
             try:
-                self._producer.produce(topic, value, key, partition)
+                self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
             except BufferError:
                 if self._monotonic() > deadline:
                     msg = "the broker takes no records: the local queue stayed full for the transaction's time-out"
