@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help setup demo up down test check bench flow format lock
+.PHONY: help setup demo up down test simulate check bench flow format lock
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ down:  ## Stop what `make up` or `make demo` started
 
 test: setup  ## Run every test, on a real broker
 	$(BIN)/python -m pytest
+
+SEED ?= 0
+N ?= 1000
+simulate: setup  ## Run the engine under N seeds of faults from SEED on (or CASE=file again)
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(N) $(if $(CASE),--case $(CASE) --tell)
 
 check: setup  ## Format, lint, types, import rules, generated files
 	$(BIN)/ruff format --check .

@@ -1,0 +1,230 @@
+"""Whether what a simulation left behind is right: read from the logs when everything is at rest.
+
+`check` raises Finding with what is wrong. It has three sources that share no code with the engine: the schedule's own
+account of what was sent, the pure stages run over what each committed transaction took in, and an auditor that
+reads the outputs alone.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from bourse.agents.build import inner_topics
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.simulate import SimEvent
+from bourse.pipeline.state import State
+from bourse.streaming.frames import Record
+from bourse.tables.state import TABLES
+from tests.account_strategies import INSTRUMENTS
+from tests.flow_audit import Audit
+from tests.simulation.kafka import Log, Outcome, Transaction
+from tests.simulation.process import CHANGELOG, Delivered, Stages, stages_for
+from tests.simulation.world import Finding, World
+
+_INNER = frozenset(map(str, inner_topics()))
+
+
+def check(world: World) -> None:
+    """Check everything."""
+    check_logs(world)
+    check_intake(world)
+    check_equal_to_the_pure_stages(world)
+    check_outputs(world)
+
+
+def expect(truth: object, text: str) -> None:
+    if not truth:
+        raise Finding(text)
+
+
+def check_logs(world: World) -> None:
+    """Nothing is undecided, and whatever is committed was written by a transaction or from outside."""
+    for place, log in world.kafka.logs.items():
+        expect(log.stable == log.end, f"{place} has a transaction that nobody decides")
+    sent = Counter((record.topic, record.partition) for record in world.sent)
+    for place, log in world.kafka.logs.items():
+        outside = sum(entry.transaction is None for _, entry in log.committed())
+        expect(
+            outside == sent[place],
+            f"{place}: {outside} records outside of any transaction, {sent[place]} sent",
+        )
+
+
+def check_intake(world: World) -> None:
+    """Each committed record of each topic that is read was taken in once, in order, by one committed transaction."""
+    taken: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    in_memory: set[int] = set()
+    for transaction in world.kafka.history:
+        for delivered in _deliveries(transaction):
+            place = (delivered.topic, delivered.partition)
+            taken[place] += [record.offset for record in delivered.records]
+            if not delivered.through_kafka:
+                in_memory.add(id(transaction))
+    for topic, partition in world.kafka.logs:
+        if topic not in stages_for(world.plan.partitions).readers:
+            continue
+        log = world.kafka.logs[topic, partition]
+        there = [
+            offset
+            for offset, entry in log.committed()
+            if topic not in _INNER or id(entry.transaction) not in in_memory
+        ]
+        found = taken[topic, partition]
+        expect(
+            found == there, f"{topic}/{partition} holds {_gist(there, found)}, taken in {_gist(found, there)}"
+        )
+
+
+def _gist(these: list[int], others: list[int]) -> str:
+    twice = [offset for offset, count in Counter(these).items() if count > 1]
+    only = sorted(set(these) - set(others))
+    return f"{len(these)} records (only here: {only[:5]}, twice: {twice[:5]})"
+
+
+def _deliveries(transaction: Transaction) -> list[Delivered]:
+    return transaction.taken_in  # type: ignore[return-value]
+
+
+# -- the pure stages ----------------------------------------------------------------------------------------------
+
+
+class Sheet:
+    """A frame of the pure run: records, a state in memory, and a list that takes what is sent."""
+
+    def __init__(self, run: "PureRun", topic: str, partition: int, records: list[Record]) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.store = run.stores[partition]
+        self.first_timestamp_ms = 0
+        self._run = run
+        self._records = records
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int, passed: object = None
+    ) -> None:
+        self._run.outputs.append(((topic, partition), key, value))
+        if passed is not None:
+            self._run.hand_over((topic, partition), Record(-1, 0, key, value, passed))
+
+
+class PureRun:
+    """The stages over states in memory, cycle by cycle as they were committed."""
+
+    def __init__(self, stages: Stages, partitions: int) -> None:
+        self.stores = [SimpleNamespace(attached=State.in_memory()) for _ in range(partitions)]
+        self.outputs: list[tuple[tuple[str, int], bytes | None, bytes | None]] = []
+        self._readers = stages.readers
+        self._wire = stages.wire
+        self._handed: dict[tuple[str, int], list[Record]] = {}
+        self._hands_over = False
+
+    def cycle(self, deliveries: list[Delivered]) -> list[tuple[tuple[str, int], bytes | None, bytes | None]]:
+        """Return what a cycle writes."""
+        self.outputs = []
+        for delivered in deliveries:
+            self._hands_over = not delivered.through_kafka
+            self._run(delivered.topic, delivered.partition, delivered.records)
+            while self._handed:
+                place = next(iter(self._handed))
+                self._run(*place, self._handed.pop(place))
+        return self.outputs
+
+    def hand_over(self, place: tuple[str, int], record: Record) -> None:
+        if self._hands_over:
+            self._handed.setdefault(place, []).append(record)
+
+    def _run(self, topic: str, partition: int, records: list[Record]) -> None:
+        for runner in self._readers[topic]:
+            runner.run(Sheet(self, topic, partition, records))  # type: ignore[arg-type]
+
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """Return every row of a partition, as it stands in a changelog."""
+        state = self.stores[partition].attached
+        return {
+            f"{table.name}/{key}".encode(): self._wire.codec.encoder(table.row_type)(row)
+            for table in TABLES
+            for key, row in getattr(state, table.name).rows.items()
+        }
+
+
+def check_equal_to_the_pure_stages(world: World) -> None:
+    """Outputs, changelog and stores are those of the stages without engine, tables, caches and faults."""
+    pure = PureRun(stages_for(world.plan.partitions), world.plan.partitions)
+    for transaction in world.kafka.history:
+        written = [
+            (place, entry.key, entry.value) for place, entry in transaction.written if place[0] != CHANGELOG
+        ]
+        expected = pure.cycle(_deliveries(transaction))
+        if written != expected:
+            raise Finding(_difference(written, expected))
+    stores = {partition: (rows, store) for partition, rows, store in world.stores()}
+    for partition in range(world.plan.partitions):
+        log = world.kafka.logs[CHANGELOG, partition]
+        rows = pure.rows(partition)
+        expect(
+            _folded(log) == rows, f"the changelog of partition {partition} is not what the stages remember"
+        )
+        on_disk, store = stores[partition]
+        flat = {f"{t.name}/".encode() + key: row for t in TABLES for key, row in on_disk[t.name].items()}
+        expect(flat == rows, f"the store of partition {partition} is not its changelog")
+        left = log.next_committed(store.position or 0)
+        expect(
+            left == log.end,
+            f"the store of partition {partition} stands at {store.position}, {log.end} is the end",
+        )
+
+
+def _folded(log: Log) -> dict[bytes, bytes]:
+    rows: dict[bytes, bytes] = {}
+    for _, entry in log.committed():
+        assert entry.key is not None
+        if entry.value is None:
+            rows.pop(entry.key, None)
+        else:
+            rows[entry.key] = entry.value
+    return rows
+
+
+def _difference(written: list[Any], expected: list[Any]) -> str:
+    for number, (ours, theirs) in enumerate(zip(written, expected, strict=False)):
+        if ours != theirs:
+            return f"output {number} of a cycle is {ours}, the pure stages write {theirs}"
+    return f"a cycle wrote {len(written)} records, the pure stages write {len(expected)}"
+
+
+# -- the outputs alone ----------------------------------------------------------------------------------------------
+
+
+def check_outputs(world: World) -> None:
+    """An auditor that shares nothing with the stages finds every equation to hold."""
+    wire = stages_for(world.plan.partitions).wire
+    through_kafka = any(d.through_kafka for t in world.kafka.history for d in _deliveries(t))
+    audit = Audit({instrument.symbol: instrument for instrument in INSTRUMENTS}, in_order=not through_kafka)
+    events: list[SimEvent] = []
+    letters = 0
+    for transaction in world.kafka.history:
+        assert transaction.outcome is Outcome.COMMITTED
+        for (topic, _), entry in transaction.written:
+            if topic == CHANGELOG:
+                continue
+            letters += topic == Topic.DEAD_LETTERS
+            record = wire.decoders[Topic(topic)](entry.value)
+            key = (entry.key or b"").decode(errors="replace")
+            events.append(SimEvent(Topic(topic), key, record))
+    orders = sum(r.topic == Topic.ORDERS and not r.is_poison for r in world.sent)
+    poison = sum(r.is_poison for r in world.sent)
+    expect(letters == poison, f"A21: {letters} dead letters for {poison} that nobody can read")
+    try:
+        audit.read(events)
+        audit.at_rest(orders)
+        audit.settled()
+    except AssertionError as error:
+        msg = f"audit: {error}"
+        raise Finding(msg) from error

@@ -1,0 +1,104 @@
+"""The simulator finds nothing in the engine, finds what is planted, and does the same thing for the same seed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bourse.settings import PROJECT_ROOT
+from bourse.tables.store import Store
+from tests.simulation import oracle
+from tests.simulation.choices import Choices
+from tests.simulation.clients import Odds
+from tests.simulation.run import Case, run_case, run_seed
+from tests.simulation.shrink import shrink
+from tests.simulation.world import Plan, World, silence
+
+SEEDS = 200
+AT_A_TIME = 25
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_A_TIME))
+def test_nothing_is_found(first: int) -> None:
+    trades = 0
+    for seed in range(first, first + AT_A_TIME):
+        result = run_seed(seed)
+        assert result.found is None, f"{result.found}\nAgain: make simulate SEED={seed} N=1"
+        trades += result.trades
+    assert trades > AT_A_TIME, "a flow without trades proves little"
+
+
+def test_a_seed_replays_exactly_whatever_the_hash_seed() -> None:
+    code = "from tests.simulation.run import run_seed; print([run_seed(s).digest for s in range(6)])"
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_its_written_decisions_replay_a_seed() -> None:
+    for seed in range(5):
+        result = run_seed(seed)
+        assert run_case(result.case).digest == result.digest
+
+
+def test_what_fails_is_made_shorter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # A store that starts with the rows it last saw: wrong once somebody else has written meanwhile.
+    monkeypatch.setattr(Store, "ready", lambda _store: None)
+    case = next(result.case for seed in range(1000) if (result := run_seed(seed)).found)
+    shorter = shrink(case, most_runs=150)
+    assert run_case(shorter).found
+    assert len(shorter.inputs) + len(shorter.decisions) < (len(case.inputs) + len(case.decisions)) / 2
+    shorter.write(tmp_path / "case.json")
+    assert Case.read(tmp_path / "case.json") == shorter
+
+
+# -- what was found ---------------------------------------------------------------------------------------------------
+
+
+def a_quiet_plan(*, workers: int = 1, through_kafka: bool = False) -> Plan:
+    """A plan without faults, so that a test can bring in its own."""
+    plan = Plan(0)
+    plan.partitions, plan.workers, plan.max_records, plan.through_kafka = 2, workers, 5000, through_kafka
+    plan.clients = Odds(lambda _usual: 0)
+    plan.operators = plan.folders = plan.at_calls = plan.at_produce = ()
+    return plan.with_inputs(Random(0), length=60)
+
+
+def test_records_that_were_never_read_keep_workers_from_changing_over() -> None:
+    # The inner topic had no committed offset at all, which was taken for nothing waiting: the records were lost.
+    world = World(a_quiet_plan(through_kafka=True), Choices(script={}))
+    with silence():
+        with world.at_work():
+            world.begin(world.plan.inputs)
+            while not any(world.kafka.logs["validated", p].end for p in range(2)):
+                world.step()
+            (worker,) = world.processes
+            worker.kill()
+            world.through_kafka = False
+            while not world.through_kafka:
+                world.step()
+            world.come_to_rest()
+            world.work_off(world.plan.at_the_end)
+        oracle.check(world)
+
+
+def test_a_full_queue_stops_no_worker() -> None:
+    # The last record of a changelog did not wait for room; and its report was lost if it came during another's wait.
+    plan = a_quiet_plan()
+    plan.clients.full_queue = 0.3
+    world = World(plan, Choices(Random(1)))
+    with silence():
+        world.run()
+        oracle.check(world)
+    assert world.starts == plan.workers
