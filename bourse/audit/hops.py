@@ -118,6 +118,8 @@ class Hops:
             return
         if entry.topic == "orders":
             self.order(entry)
+        elif entry.topic == "wallet-commands":
+            self.command(entry)
         self._compare(entry, self._poison.cause(entry.place, entry, self._ledger))
 
     # -- answers -----------------------------------------------------------------------------------------------

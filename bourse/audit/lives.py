@@ -100,7 +100,7 @@ class Lives:
         self._events += 1
         status = event.status
         if status in _REFUSED_REQUESTS:
-            self._refused_request(entry, event)
+            self._refused_request(entry, event, way)
             return
         life = self.open.get(event.order_id)
         if life is None or life.status is None:
@@ -126,9 +126,11 @@ class Lives:
         elif status in _TERMINAL:
             self._forget(event.order_id, life)
 
-    def _refused_request(self, entry: Entry, event: OrderEvent) -> None:
+    def _refused_request(self, entry: Entry, event: OrderEvent, way: Way) -> None:
         if event.reason is None:
             self._ledger.fail(Equation.A3, entry, "it refuses without a reason")
+        if way.stage in {"v", "r"}:
+            return  # It was never approved; a repeat has the client order id of one that may have been.
         target = None if event.target_order_id is None else self.open.get(event.target_order_id)
         if target is not None and event.client_order_id != target.name:
             target.limits.pop(event.client_order_id, None)
