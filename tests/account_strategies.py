@@ -266,7 +266,7 @@ class Workers:
     def send(self, event: SimEvent) -> None:
         """Take in one record from outside, which waits for its turn."""
         self.sent.append(event)
-        key = str(getattr(event.record, TOPICS[event.topic].key_field or ""))
+        key = _key(event.topic, event.record)
         partition = self._partition(key)
         offset = self._append(event.topic, partition, key, event.record)
         cause = cause_of(event.record, event.topic, partition, offset)
@@ -285,7 +285,11 @@ class Workers:
         if not waiting:
             return False
         stream = self._pace.choice(waiting)
-        self._deliver(stream, *self._streams[stream].popleft())
+        record, cause, writer = self._streams[stream].popleft()
+        if writer is not None:
+            # Which of several writers comes first in a partition is only decided now.
+            self._append(stream[0], stream[2], _key(stream[0], record), record)
+        self._deliver(stream, record, cause, writer)
         return True
 
     def rest(self) -> None:
@@ -309,13 +313,23 @@ class Workers:
         inner: list[tuple[Stream, Record, str]] = []
         for output_topic, key, output, named in outputs:
             stream = (output_topic, partition, self._partition(key) if named < 0 else named)
-            self._append(output_topic, stream[2], key, output)
+            if not self._waits(output_topic):
+                self._append(output_topic, stream[2], key, output)
             inner.append((stream, output, cause_of(output, "", 0, 0)))
         for stream, output, output_cause in inner:
-            if any(reading == stream[0] for reading, _ in self._handed_over):
-                self._deliver(stream, output, output_cause, stage.name)
-            elif any(read.topic is stream[0] for reader in self._stages for read in reader.reads):
+            if self._waits(stream[0]):
                 self._streams[stream].append((output, output_cause, stage.name))
+            elif any(topic == stream[0] for topic, _ in self._handed_over):
+                self._deliver(stream, output, output_cause, stage.name)
+
+    def _waits(self, topic: Topic) -> bool:
+        is_read = any(read.topic is topic for reader in self._stages for read in reader.reads)
+        return is_read and not any(handed_over == topic for handed_over, _ in self._handed_over)
+
+
+def _key(topic: Topic, record: Record) -> str:
+    """Return a record's key; what concerns everybody may have any."""
+    return str(getattr(record, TOPICS[topic].key_field or "", ""))
 
 
 def _concerns(read: Read, record: Record, writer: str | None) -> bool:

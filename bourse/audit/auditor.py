@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from bourse.audit import at_rest as rest
+from bourse.audit.books import Books
 from bourse.audit.depth import Depth
 from bourse.audit.entries import CHANGELOG, NO_WAY, Entry, Way
 from bourse.audit.equations import Equation, Ledger, Report
@@ -82,6 +83,7 @@ class Auditor:
         self._holdings = Holdings(ledger)
         self._obligations = Obligations(ledger)
         self._depth = Depth(ledger)
+        self._books = Books(ledger)
         self._handlers: dict[str, _Handler] = {
             "orders": lambda entry, _: self._hops.order(entry),
             "wallet-commands": lambda entry, _: self._hops.command(entry),
@@ -131,6 +133,7 @@ class Auditor:
         self._holdings.conclude(ledger)
         self._obligations.conclude(ledger, at_rest=at_rest)
         self._depth.conclude(ledger)
+        self._books.conclude(ledger, at_rest=at_rest)
         if at_rest:
             self._conclude_at_rest(ledger)
         else:
@@ -166,12 +169,15 @@ class Auditor:
         way = self._identity.way_of(entry, event_id, symbol)
         if way.is_first:
             self._hops.output(entry, event_id, way)
+            if way.stage == "m" and not way.from_announcement:
+                self._books.answer(entry, event_id, symbol)
         return way
 
     def _announcement(self, entry: Entry, record: Announcement) -> None:
         way = self._way(entry, record.event_id)
         self._hops.announcement(entry, record, way)
         self._obligations.announcement(record)
+        self._books.announcement(record)
         if record.instrument is not None:
             self._wallets.symbols.add(record.instrument.symbol)
             self._holdings.instrument(record.instrument)
@@ -189,6 +195,7 @@ class Auditor:
             self._identity.at_home(entry, "symbol", record.symbol)
         self._hops.approved(entry, record)
         self._lives.approved(entry, record)
+        self._books.approved(entry, record)
 
     def _order_event(self, entry: Entry, record: OrderEvent) -> None:
         way = self._way(entry, record.event_id, record.symbol or "")
@@ -202,6 +209,7 @@ class Auditor:
             self._identity.at_home(entry, "account", record.account_id)
         self._wallets.symbols.add(record.symbol)
         self._lives.trade(entry, record)
+        self._books.trade(entry, record)
         self._pairing.leg(entry, record)
         self._legs.trade(entry, record)
 
@@ -219,6 +227,7 @@ class Auditor:
         self._way(entry, record.event_id, record.symbol)
         self._identity.at_home(entry, "symbol", record.symbol)
         self._depth.update(entry, record)
+        self._books.update(entry, record)
 
     def _wallet_change(self, entry: Entry, record: WalletTransaction) -> None:
         way = self._way(entry, record.event_id)

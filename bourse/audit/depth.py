@@ -1,8 +1,8 @@
-"""A20: what the books' updates say: never crossed, and none missing."""
+"""A20: what the books' updates say: never crossed while trading is continuous, and none missing."""
 
 from bourse.audit.entries import Entry
 from bourse.audit.equations import Equation, Ledger
-from bourse.schemas.records import BookUpdate
+from bourse.schemas.records import BookUpdate, SessionKind
 
 
 class Depth:
@@ -22,7 +22,8 @@ class Depth:
             self._ledger.fail(Equation.A20, entry, cause)
         self._sequences[update.symbol] = update.sequence
         bid, ask = update.best_bid, update.best_ask
-        if bid is not None and ask is not None and bid >= ask:
+        is_crossed = bid is not None and ask is not None and bid >= ask
+        if is_crossed and update.phase is SessionKind.OPEN:
             self._ledger.fail(Equation.A20, entry, f"{update.symbol} has a bid of {bid} and an ask of {ask}")
 
     def conclude(self, ledger: Ledger) -> None:

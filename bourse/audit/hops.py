@@ -127,7 +127,7 @@ class Hops:
     def output(self, entry: Entry, event_id: str, way: Way) -> None:
         """Take in the first output of a stage for one of its inputs."""
         match way.stage:
-            case "v" if way.path == "v":
+            case "v" if way.path == "v" and event_id.startswith("orders/"):
                 cause = self._intake.answer(cause_of(event_id), entry, self._ledger)
                 if cause is not None and cause.record is None and not isinstance(entry.record, DeadLetter):
                     self._ledger.fail(Equation.A21, entry, "it answers a message that cannot be decoded")

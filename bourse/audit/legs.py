@@ -123,10 +123,15 @@ class _Leg:
         """What each asset of the account gained, all balances together; those that gained nothing are left out."""
 
 
+def value_of(trade: Trade) -> int:
+    """Return what a trade is worth, in cash units."""
+    return trade.price * trade.quantity * trade.multiplier
+
+
 def _gains(trade: Trade) -> dict[str, int]:
     """Return what the wallets of an account gain by a leg, for which something was held."""
     sign = 1 if trade.side is Side.BUY else -1
-    cash = -sign * trade.price * trade.quantity - trade.fee
+    cash = -sign * value_of(trade) - trade.fee
     gains = {trade.symbol: sign * trade.quantity, trade.currency: cash}
     return gains if cash else {trade.symbol: gains[trade.symbol]}
 
@@ -216,7 +221,7 @@ class Legs:
         if told != (trade.trade_id, trade.account_id, trade.symbol, trade.side, sign * trade.quantity):
             self._ledger.fail(Equation.A13, entry, f"{update.event_id} says {_words(told)} of it")
         money = (update.price, update.fee, update.cash_delta)
-        if money != (trade.price, trade.fee, -sign * trade.price * trade.quantity - trade.fee):
+        if money != (trade.price, trade.fee, -sign * value_of(trade) - trade.fee):
             self._ledger.fail(Equation.A7, entry, f"{update.event_id} says {_words(money)} of its cash")
 
     def _check_netting(self, trade: Trade, netting: Netting) -> None:
@@ -224,7 +229,7 @@ class Legs:
         entry, update = netting.entry, netting.update
         expected = (
             sign * trade.quantity,
-            -sign * trade.price * trade.quantity - trade.fee,
+            -sign * value_of(trade) - trade.fee,
             trade.fee,
             1,
         )

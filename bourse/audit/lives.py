@@ -8,7 +8,7 @@ from typing import Final
 
 from bourse.audit.entries import Entry, Way
 from bourse.audit.equations import Equation, Ledger
-from bourse.schemas.records import ApprovedOrder, OrderAction, OrderEvent, OrderStatus, Side, Trade
+from bourse.schemas.records import ApprovedOrder, OrderAction, OrderEvent, OrderStatus, OrderType, Side, Trade
 
 S = OrderStatus
 
@@ -34,6 +34,7 @@ _BEGINS: Final = {
 }
 _TERMINAL: Final = frozenset((S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED))
 _REFUSED_REQUESTS: Final = frozenset((S.CANCEL_REJECTED, S.REPLACE_REJECTED))
+_LIMITED: Final = frozenset((OrderType.LIMIT, OrderType.STOP_LIMIT))
 _FILLS: Final = frozenset((S.PARTIALLY_FILLED, S.FILLED))
 LIVE: Final = frozenset((S.OPEN, S.TRIGGERED, S.PARTIALLY_FILLED, S.REPLACED))
 
@@ -193,13 +194,14 @@ class Lives:
             elif life.terms is not None:
                 return  # A repeat of the id: the book says no, and the first one's terms hold.
             life.terms = order
-            life.limits[order.client_order_id] = order.price
+            life.limits[order.client_order_id] = _worst_price(order, order.order_type)
             if life.status in _TERMINAL:
                 self._forget(order.order_id, life)
         elif order.action is OrderAction.REPLACE and order.target_order_id is not None:
             life = self.open.get(order.target_order_id)
             if life is not None:
-                life.limits[order.client_order_id] = order.price
+                kind = order.order_type if life.terms is None else life.terms.order_type
+                life.limits[order.client_order_id] = _worst_price(order, kind)
 
     def trade(self, entry: Entry, trade: Trade) -> None:
         """Take in a leg: the order's fill must say the same, and its limit must allow it."""
@@ -259,6 +261,11 @@ class Lives:
                 ledger.fail(Equation.A4, entry, f"{quantity} at {price} of {order_id} have no {lacks}")
 
 
+def _worst_price(order: ApprovedOrder, kind: OrderType) -> int | None:
+    """Return the worst price at which an order of a kind may trade by what a message says, if it says one."""
+    return order.price if kind in _LIMITED else order.protective_price
+
+
 def reserve(life: Life) -> tuple[str, int]:
     """Return the asset and the amount that a live order must reserve: what is left of it, with the highest fee."""
     terms = life.terms
@@ -267,6 +274,6 @@ def reserve(life: Life) -> tuple[str, int]:
     left = life.total - life.cum
     if terms.side is not Side.BUY:
         return terms.symbol, left
-    value = left * (life.limit() or 0)
+    value = left * (life.limit() or 0) * terms.multiplier
     fee_bps = max(terms.maker_fee_bps, terms.taker_fee_bps)
     return terms.currency, value + value * fee_bps // _BASIS_POINTS

@@ -77,7 +77,7 @@ class Wallets:
             return
         sign = 1 if trade.side is Side.BUY else -1
         self._traded[trade.symbol] += sign * trade.quantity
-        self._traded[trade.currency] -= sign * trade.price * trade.quantity + trade.fee
+        self._traded[trade.currency] -= sign * trade.price * trade.quantity * trade.multiplier + trade.fee
 
     def conclude(self, ledger: Ledger) -> None:
         """Add how many changes were looked at."""

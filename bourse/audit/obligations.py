@@ -177,7 +177,8 @@ class Obligations:
         if update.held:
             is_buy = trade.side is Side.BUY
             asset = trade.symbol if is_buy else trade.currency
-            amount = trade.quantity if is_buy else trade.price * trade.quantity - trade.fee
+            value = trade.price * trade.quantity * trade.multiplier
+            amount = trade.quantity if is_buy else value - trade.fee
             obligation.unsettled[asset] = obligation.unsettled.get(asset, 0) + amount
 
     def conclude(self, ledger: Ledger, *, at_rest: bool) -> None:

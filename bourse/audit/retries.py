@@ -71,8 +71,8 @@ class Retries:
 
     def _note(self, kind: int, account_id: str, request_id: str, event_id: str) -> None:
         place = event_id.split("/", _POSITION_PARTS)
-        if len(place) < _POSITION_PARTS or not (place[1].isdecimal() and place[2].isdecimal()):
-            return
+        if place[0] != _TOPICS[kind & _COMMANDS]:
+            return  # What an operator or an outsider asks for has no id that somebody could repeat.
         self._count += 1
         digest = blake2b(
             f"{kind & _COMMANDS} {account_id} {request_id}".encode(), digest_size=_DIGEST
