@@ -4,10 +4,8 @@ A position is `<topic>/<partition>/<offset>`; an `event_id` is a position follow
 went through (`orders/3/1234/v0/r0`).
 """
 
-from collections.abc import Iterator
-from itertools import count
-
 ORDERS_PREFIX = "orders/"
+SESSIONS_PREFIX = "sessions/"
 POSITION_PARTS = 3
 
 
@@ -31,10 +29,16 @@ def order_id(cause: str) -> str:
     return shortened(cause)
 
 
-def trade_ids(cause: str) -> Iterator[str]:
-    """Yield the ids of the trades of the message that `cause` names: its source, and their number from 0."""
-    stem = shortened(source(cause))
-    return (f"{stem}-{place}" for place in count())
+def trade_id(cause: str, symbol: str, number: int) -> str:
+    """Return the id of a trade of the message that `cause` names: its source, and the trade's number from 0.
+
+    An announcement makes trades in several books, and is copied into several partitions: its trades are named by the
+    copy and the symbol as well.
+    """
+    place = source(cause)
+    if place.startswith(SESSIONS_PREFIX):
+        return f"{shortened(cause)}-{symbol}-{number}"
+    return f"{shortened(place)}-{number}"
 
 
 def pair_key(first: str, second: str) -> str:

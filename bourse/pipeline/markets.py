@@ -76,3 +76,12 @@ def entry_refusal(phase: SessionKind, time_in_force: TimeInForce, *, post_only: 
         return None
     order = "a post-only order" if post_only else f"a {time_in_force} order"
     return Refusal(Reason.WRONG_PHASE, f"{order} cannot enter in phase {phase}")
+
+
+def clock(state: State, market: str, time_ns: TimeNs) -> TimeNs:
+    """Return what the time is on a market: what its sessions said last, or a message's own time where there are none.
+
+    The times of orders are their producers' word, which must not end the orders of others where there is a clock.
+    """
+    row = state.markets.get(market)
+    return time_ns if row is None or row.event_time_ns <= 0 else row.event_time_ns

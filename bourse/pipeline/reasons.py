@@ -69,6 +69,14 @@ class Reason(StrEnum):
     TOO_MANY_REPLACES = "TOO_MANY_REPLACES"
     NOTHING_TO_CANCEL = "NOTHING_TO_CANCEL"
 
+    # Matching: what the book makes of it.
+    BAND_BREACHED = "BAND_BREACHED"
+    POST_ONLY_WOULD_TAKE = "POST_ONLY_WOULD_TAKE"
+    FOK_NOT_FILLABLE = "FOK_NOT_FILLABLE"
+    SELF_TRADE_PREVENTED = "SELF_TRADE_PREVENTED"
+    BEYOND_COLLAR = "BEYOND_COLLAR"
+    OCO_SIBLING_FILLED = "OCO_SIBLING_FILLED"
+
 
 class Refusal(NamedTuple):
     """The code of a refusal, and what to tell people."""

@@ -7,6 +7,7 @@ deletes and scans.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from bourse.pipeline.wakes import Wakes
 from bourse.schemas.records import (
     Account,
     BookState,
@@ -80,7 +81,7 @@ def _key(item: tuple[str, object]) -> str:
 
 
 class State:
-    """All tables of one partition, and what is derived from them: order books, and exposures of accounts."""
+    """All tables of one partition, and what is derived from them: order books, their wakes, and exposures of accounts."""
 
     __slots__ = (
         "accounts",
@@ -97,6 +98,7 @@ class State:
         "positions",
         "resting_orders",
         "waiting_orders",
+        "wakes",
         "wallet_requests",
         "wallets",
     )
@@ -135,6 +137,7 @@ class State:
         self.books = books
         self.order_books: dict[str, Book] = {}
         self.exposures: dict[str, Exposure] = {}
+        self.wakes = Wakes(books)
 
     @classmethod
     def in_memory(cls) -> "State":

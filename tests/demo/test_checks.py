@@ -180,7 +180,16 @@ TAMPERED: list[tuple[str, type[Check], Callable[[Log], Log]]] = [
         RealCancels,
         lambda log: without(log, a(OrderEvent, client_order_id="1", status="VALIDATED")),
     ),
-    ("a level is never taken away", BooksEmpty, lambda log: without(log, a(BookUpdate))),
+    (
+        "a level is never taken away",
+        BooksEmpty,
+        lambda log: without(log, a(BookUpdate, phase=SessionKind.CLOSED)),
+    ),
+    (
+        "a level is another than was published",
+        BooksEmpty,
+        lambda log: changed(log, a(BookUpdate, phase=SessionKind.CLOSED), checksum=1),
+    ),
     (
         "a book is crossed",
         BooksEmpty,

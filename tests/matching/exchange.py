@@ -5,13 +5,12 @@ from typing import TypeVar
 from bourse.pipeline import matching
 from bourse.pipeline.outputs import Output, Record, Topic
 from bourse.pipeline.state import State
+from bourse.pipeline.validation import reference
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
     ApprovedOrder,
     BookUpdate,
-    Halt,
-    MarketState,
     OrderAction,
     OrderEvent,
     Release,
@@ -74,7 +73,11 @@ class Exchange:
         self.sent = 0
 
     def send(self, message: BookMessage) -> Heard:
-        topic = Topic.RISK_APPROVED if isinstance(message, ApprovedOrder) else Topic.ANNOUNCEMENTS
+        topic = Topic.RISK_APPROVED
+        if isinstance(message, Announcement):
+            topic = Topic.ANNOUNCEMENTS
+            # Validation sees an announcement before matching does, and keeps what matching reads.
+            reference.learn(self.state, message, message.event_time_ns)
         cause = message.event_id
         return Heard(matching.handle(self.state, topic, cause, message, message.event_time_ns))
 
@@ -117,19 +120,24 @@ class Exchange:
     def mass_cancel(self, account: str, **fields: object) -> Heard:
         return self.send(self.order(OrderAction.MASS_CANCEL, account, **fields))
 
-    def session(self, kind: SessionKind, symbol: str | None = None, market: str = MARKET) -> Heard:
-        """Announce a session event, kept in the tables first as validation does."""
+    def session(
+        self, kind: SessionKind, symbol: str | None = None, market: str = MARKET, time_ns: int = 0
+    ) -> Heard:
+        """Announce a session event."""
         number = self.sent
         self.sent += 1
-        key = market if symbol is None else f"{market}/{symbol}"
-        if kind is SessionKind.HALT:
-            self.state.halts.put(key, Halt())
-        elif kind is SessionKind.RESUME:
-            self.state.halts.delete(key)
-        else:
-            self.state.markets.put(key, MarketState(market, kind, DAY))
-        session = SessionEvent(market, kind, symbol, DAY, TimeNs(number))
-        return self.send(Announcement(f"sessions/0/{number}/a0", AnnouncementKind.SESSION, session=session))
+        session = SessionEvent(market, kind, symbol, DAY, TimeNs(time_ns))
+        return self.send(
+            Announcement(
+                f"sessions/0/{number}/a0",
+                AnnouncementKind.SESSION,
+                session=session,
+                event_time_ns=TimeNs(time_ns),
+            )
+        )
+
+    def tick(self, time_ns: int) -> Heard:
+        return self.session(SessionKind.TICK, time_ns=time_ns)
 
     def restart(self) -> None:
         """Forget what can be built again from rows."""

@@ -45,6 +45,17 @@ def smaller(order: RestingOrder, quantity: int) -> RestingOrder:
     return replace(order, order_quantity=quantity, leaves_quantity=quantity - order.cum_quantity)
 
 
+def sweep(book: AnyBook, side: Side, price: int, quantity: int) -> list[tuple[RestingOrder, int]]:
+    """Fill an aggressor of a side as far as its price goes; return each order as it was then, and its fill."""
+    against, sign = (SELL, 1) if side is BUY else (BUY, -1)
+    fills: list[tuple[RestingOrder, int]] = []
+    while quantity and (first := book.first(against)) is not None and first.price * sign <= price * sign:
+        taken = min(quantity, first.leaves_quantity - first.hidden_quantity)
+        fills.append((book.fill(first, Quantity(taken), 1_000 + len(fills)), taken))
+        quantity -= taken
+    return fills
+
+
 def ids(orders: list[RestingOrder]) -> list[str]:
     return [order.order_id for order in orders]
 
@@ -60,7 +71,7 @@ class TestAnyBook:
         assert book.level(BUY, Price(100)) == (0, 0)
         assert book.queue(BUY, Price(100)) == []
         assert book.get("0-1") is None
-        assert book.match(BUY, Price(100), Quantity(5)) == []
+        assert sweep(book, BUY, 100, 5) == []
 
     def test_the_best_bid_is_the_highest_and_the_best_ask_the_lowest(
         self, make: Callable[[], AnyBook]
@@ -86,7 +97,7 @@ class TestAnyBook:
         book.rest(resting(1, SELL, 5, 101))
         book.rest(resting(2, SELL, 5, 100))
         book.rest(resting(3, SELL, 5, 100))
-        fills = book.match(BUY, Price(101), Quantity(12))
+        fills = sweep(book, BUY, 101, 12)
         assert [(order.order_id, taken, order.leaves_quantity) for order, taken in fills] == [
             ("0-2", 5, 0),
             ("0-3", 5, 0),
@@ -97,14 +108,14 @@ class TestAnyBook:
     def test_nothing_trades_beyond_the_limit(self, make: Callable[[], AnyBook]) -> None:
         book = make()
         book.rest(resting(1, BUY, 5, 99))
-        assert book.match(SELL, Price(100), Quantity(5)) == []
+        assert sweep(book, SELL, 100, 5) == []
         assert book.level(BUY, Price(99)) == (5, 1)
 
     def test_a_partly_filled_order_keeps_its_place(self, make: Callable[[], AnyBook]) -> None:
         book = make()
         book.rest(resting(1, BUY, 5, 99))
         book.rest(resting(2, BUY, 5, 99))
-        book.match(SELL, Price(99), Quantity(2))
+        sweep(book, SELL, 99, 2)
         first = book.queue(BUY, Price(99))[0]
         assert (first.order_id, first.cum_quantity, first.leaves_quantity) == ("0-1", 2, 3)
         assert book.best(BUY) == (99, 8)
@@ -117,7 +128,7 @@ class TestAnyBook:
         assert book.remove("0-0") == orders[0]
         assert book.remove("0-1") == orders[1]
         assert book.get("0-1") is None
-        assert [order.order_id for order, _ in book.match(SELL, Price(99), Quantity(9))] == ["0-2"]
+        assert [order.order_id for order, _ in sweep(book, SELL, 99, 9)] == ["0-2"]
 
     def test_the_next_level_is_best_when_the_best_one_empties(self, make: Callable[[], AnyBook]) -> None:
         book = make()
@@ -148,7 +159,7 @@ class TestAnyBook:
         book.rest(resting(2, BUY, 5, 99))
         book.rest(book.remove("0-1"))
         assert ids(book.queue(BUY, Price(99))) == ["0-2", "0-1"]
-        assert [order.order_id for order, _ in book.match(SELL, Price(99), Quantity(10))] == ["0-2", "0-1"]
+        assert [order.order_id for order, _ in sweep(book, SELL, 99, 10)] == ["0-2", "0-1"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +253,7 @@ class BothBooks(RuleBasedStateMachine):
 
     @rule(side=sides, price=prices, quantity=st.integers(1, 60))
     def match(self, side: Side, price: Price, quantity: Quantity) -> None:
-        assert self.fast.match(side, price, quantity) == self.naive.match(side, price, quantity)
+        assert sweep(self.fast, side, price, quantity) == sweep(self.naive, side, price, quantity)
 
     @invariant()
     def look_the_same(self) -> None:
@@ -274,7 +285,7 @@ def test_a_sweep_takes_everything_in_price_time_order(orders: list[tuple[int, in
     book = Book()
     for number, (price, quantity) in enumerate(orders):
         book.rest(resting(number, SELL, quantity, price))
-    fills = book.match(BUY, Price(1000), Quantity(10**6))
+    fills = sweep(book, BUY, 1000, 10**6)
     expected = sorted(range(len(orders)), key=lambda number: orders[number][0])
     assert [order.order_id for order, _ in fills] == [f"0-{number}" for number in expected]
     assert len(book) == 0

@@ -78,7 +78,12 @@ class TestTheClose:
         first = heard.events[0]
         assert (first.order_quantity, first.cum_quantity, first.leaves_quantity) == (5, 3, 0)
         (update,) = heard.updates
-        assert update.changes == (BookLevel(SELL, 100, 0, 0), BookLevel(BUY, 98, 0, 0))
+        assert update.is_snapshot
+        assert update.changes == (
+            BookLevel(SELL, 100, 0, 0),
+            BookLevel(BUY, 98, 0, 0),
+            BookLevel(BUY, 99, 7, 1),
+        )
         assert exchange.queue(BUY) == [(99, "0-2", 7)]
 
     def test_an_order_that_lost_its_place_expires_after_those_before_it(self, exchange: Exchange) -> None:

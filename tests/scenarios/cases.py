@@ -13,7 +13,14 @@ import msgspec
 
 CASES: Final = Path(__file__).parent / "matching.jsonl"
 
-REASONS: Final = {"UNKNOWN_ORDER": "ORDER_FINISHED", "DUPLICATE_ID": "DUPLICATE_ORDER_ID"}
+REASONS: Final = {
+    "UNKNOWN_ORDER": "ORDER_FINISHED",
+    "DUPLICATE_ID": "DUPLICATE_ORDER_ID",
+    "FOK": "FOK_NOT_FILLABLE",
+    "POST_ONLY": "POST_ONLY_WOULD_TAKE",
+    "LULD": "BAND_BREACHED",
+    "HALTED": "SYMBOL_HALTED",
+}
 
 
 class Op(msgspec.Struct, rename={"order_type": "type", "quantity": "qty", "time_in_force": "tif"}):
@@ -94,6 +101,14 @@ class WalletCase(msgspec.Struct):
     deposits: list[Deposit] = []
 
 
+class Config(msgspec.Struct):
+    """How the market of a case is set up: the dynamic band and its pause, and accounts of one owner."""
+
+    luld_bps: int | None = None
+    luld_halt: int = 0
+    stp_groups: dict[str, str] = {}
+
+
 class Case(msgspec.Struct):
     """One case of the file."""
 
@@ -103,7 +118,7 @@ class Case(msgspec.Struct):
     expected_final_book: FinalBook
     expected_rejects: list[Reject]
     expected_statuses: dict[int, str]
-    config: dict[str, object] = {}
+    config: Config = msgspec.field(default_factory=Config)
     expected_cancel_order: list[int] | None = None
     wallet: WalletCase | None = None
 
@@ -119,30 +134,13 @@ def sources() -> list[dict[str, str]]:
     return [json.loads(line)["source"] for line in CASES.read_text().splitlines()]
 
 
-WAITING_ORDER_TYPES: Final = {"MARKET", "STOP", "STOP_LIMIT", "TRAILING_STOP"}
-WAITING_TIMES_IN_FORCE: Final = {"FOK", "GTD", "AT_OPEN", "AT_CLOSE"}
-
-
 def waits_for(case: Case) -> frozenset[str]:
     """Return the features that a case needs and the exchange does not have."""
-    needs = {feature for op in case.orders for feature in _needs(op)}
-    if "luld_bps" in case.config:
-        needs.add("price bands")
-    if case.wallet is not None and (
-        case.wallet.symbol.taker_fee_per_lot or case.wallet.symbol.maker_fee_per_lot
-    ):
-        needs.add("fees per lot")
-    return frozenset(needs)
-
-
-def _needs(op: Op) -> set[str]:
+    terms = None if case.wallet is None else case.wallet.symbol
     needed = {
-        op.order_type: op.order_type in WAITING_ORDER_TYPES,
-        op.time_in_force: op.time_in_force in WAITING_TIMES_IN_FORCE,
-        "icebergs": op.peak is not None,
-        "post-only": op.post_only,
-        "self-trade prevention": op.stp is not None,
-        "auctions": op.action.startswith("auction"),
-        "reserve prices": op.reserve_price is not None and op.reserve_price != op.price,
+        "reserve prices": any(
+            op.reserve_price is not None and op.reserve_price != op.price for op in case.orders
+        ),
+        "fees per lot": terms is not None and bool(terms.taker_fee_per_lot or terms.maker_fee_per_lot),
     }
-    return {feature for feature, is_needed in needed.items() if is_needed}
+    return frozenset(feature for feature, is_needed in needed.items() if is_needed)

@@ -1,11 +1,13 @@
 """Checks of orders, trades and books: everything happened once, has an end, and is what the data's known truth says."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from bourse.cli.demo.checks import Check
 from bourse.cli.trading_day import SYMBOL, KnownTruth
+from bourse.pipeline.depth import Depth, OutOfStep
 from bourse.pipeline.ids import source
 from bourse.pipeline.outputs import Record, Topic
 from bourse.schemas.records import (
@@ -284,7 +286,7 @@ class BooksEmpty(Check):
 
     def __init__(self) -> None:
         super().__init__()
-        self._levels: dict[tuple[str, Side, int], int] = {}
+        self._depths: defaultdict[str, Depth] = defaultdict(Depth)
         self._updates = 0
 
     def see(self, update: Record) -> None:
@@ -295,17 +297,20 @@ class BooksEmpty(Check):
         self.require(
             bid is None or ask is None or bid < ask, f"{update.symbol} is crossed in {update.event_id}"
         )
-        for level in update.changes:
-            key = (update.symbol, level.side, level.price)
-            if level.quantity:
-                self._levels[key] = level.quantity
-            else:
-                self._levels.pop(key, None)
+        depth = self._depths[update.symbol]
+        before = depth.sequence or 0
+        self.require(update.sequence == before + 1, f"{update.symbol}: {update.sequence} follows {before}")
+        try:
+            depth.fold(update)
+        except OutOfStep as problem:
+            self.blame(f"{update.symbol}: {problem}")
 
     def at_rest(self) -> str:
         """Look for levels that are left."""
-        for (symbol, side, price), quantity in sorted(self._levels.items()):
-            self.blame(f"{quantity:,} {symbol} rest at {price} ({side})")
+        for symbol, depth in sorted(self._depths.items()):
+            for side in Side:
+                for price, quantity, _ in depth.side(side):
+                    self.blame(f"{quantity:,} {symbol} rest at {price} ({side})")
         return f"{self._updates:,} book updates"
 
 

@@ -1,17 +1,18 @@
 """Matching: who trades with whom, at what price, and what rests. One book for each symbol, price-time priority.
 
-Trades at the resting order's price, and tells the account side of every quantity that will not trade any more. Refuses to
-know wallets, accounts and limits: all that an order needs was fixed when risk let it through, and travels with it.
+Trades at the resting order's price, or at the price of an auction, and tells the account side of every quantity that will
+not trade any more. Refuses to know wallets, accounts and limits: all that an order needs was fixed when risk let it
+through, and travels with it. docs/market-rules.md says the rules in a trader's words.
 """
 
 from typing import Final
 
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.matching import cancels, new_orders, replaces
+from bourse.pipeline.matching import cancels, new_orders, phases, replaces, stops
 from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.outputs import Output, Outputs, Record
 from bourse.pipeline.state import State
-from bourse.schemas.records import Announcement, ApprovedOrder, OrderAction, SessionKind
+from bourse.schemas.records import Announcement, ApprovedOrder, OrderAction
 from bourse.schemas.units import TimeNs
 
 LETTER: Final = "m"
@@ -24,7 +25,7 @@ _ACTS: Final = {
 
 
 def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
-    """Let one message act on its book, or the close of a market on all of its books.
+    """Let one message act on its book, or an announcement on all books that it concerns.
 
     Raises:
         NotOurs: the record is neither, or has a symbol that could not key a book.
@@ -36,8 +37,10 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
             _act(state, outputs, cause, record, time_ns)
         case Announcement():
             # What a phase or halt allows is read from the tables that validation keeps of these.
-            if record.session is not None and record.session.kind is SessionKind.CLOSED:
-                cancels.expire(state, outputs, cause, record.session, time_ns)
+            if record.session is not None:
+                phases.follow(state, outputs, cause, record.session, time_ns)
+            if record.instrument is not None:
+                phases.learn(state, outputs, cause, record.instrument, time_ns)
         case _:
             message = f"matching has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)
@@ -48,6 +51,8 @@ def _act(state: State, outputs: Outputs, cause: str, order: ApprovedOrder, time_
     if not order.symbol or "/" in order.symbol:
         message = f"{order.symbol!r} cannot be a symbol"
         raise NotOurs(message)
-    turn = Turn(state, outputs, cause, order.symbol, time_ns)
+    turn = Turn(state, outputs, cause, order.symbol, order.market, time_ns)
+    phases.wake(turn)
     _ACTS[order.action](turn, order)
+    stops.fire(turn)
     turn.finish()

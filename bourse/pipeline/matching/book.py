@@ -1,7 +1,8 @@
 """The order book of one symbol: who rests where, and who trades next. Price first, then time of arrival.
 
-Decides the order of execution, and nothing else: it knows no accounts, no fees and no events. Orders are the frozen
-rows of `resting_orders`, so the book can be built again from them at any time.
+Decides the order of execution, and nothing else: it knows no fees, no events and no rules of the market. Orders are the
+frozen rows of `resting_orders`, so the book can be built again from them at any time. Beside the two sides it holds the
+orders that wait to enter (`waiting`), and finds all of them by account, group and time of expiry (`index`).
 
 What leaves is not searched for: a cancelled order empties its place in its level's queue, an empty level stays in its
 side's heap, and both are skipped when they come to the front, or swept when they are the most of what is there. That
@@ -11,17 +12,16 @@ makes each message cost about the same whatever rests in the book.
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from bourse.pipeline.errors import InvariantBroken
+from bourse.pipeline.matching.index import Index
+from bourse.pipeline.matching.waiting import Waiting
 from bourse.schemas.records import RestingOrder, Side
 from bourse.schemas.units import Price, Quantity
-
-Fill: TypeAlias = tuple[RestingOrder, Quantity]
-"""A resting order as it is after the fill (`leaves_quantity` 0 if it left the book), and the quantity of the fill."""
 
 BUY: Final = Side.BUY
 FEW: Final = 32
@@ -38,15 +38,19 @@ class Place(Struct, gc=False):
 
 
 class Level:
-    """All orders of one side at one price, the oldest first, with cached totals."""
+    """All orders of one side at one price, the oldest first, with cached totals: what is shown, and what icebergs hide."""
 
-    __slots__ = ("orders", "price", "quantity", "queue")
+    __slots__ = ("hidden", "orders", "price", "quantity", "queue")
 
     def __init__(self, price: Price) -> None:
         self.price = price
         self.quantity = 0
+        self.hidden = 0
         self.orders = 0
         self.queue: deque[Place] = deque()
+
+    def __iter__(self) -> Iterator[RestingOrder]:
+        return (place.order for place in self.queue if place.order is not None)
 
     def sweep(self) -> None:
         """Drop the empty places if they are the most."""
@@ -117,12 +121,14 @@ class BookSide:
 class Book:
     """Both sides of a symbol's book, and its orders by id."""
 
-    __slots__ = ("asks", "bids", "places")
+    __slots__ = ("asks", "bids", "index", "places", "waiting")
 
     def __init__(self) -> None:
         self.bids = BookSide(-1)
         self.asks = BookSide(1)
         self.places: dict[str, Place] = {}
+        self.waiting = Waiting()
+        self.index = Index()
 
     def __len__(self) -> int:
         return len(self.places)
@@ -140,36 +146,53 @@ class Book:
         return None if place is None else place.order
 
     def best(self, side: Side) -> tuple[Price, Quantity] | None:
-        """Return the best price of a side and the quantity there, or None where nothing rests."""
+        """Return the best price of a side and the quantity shown there, or None where nothing rests."""
         level = self.side(side).best
         return None if level is None else (level.price, Quantity(level.quantity))
 
     def level(self, side: Side, price: Price) -> tuple[Quantity, int]:
-        """Return the quantity and the number of orders at a price."""
+        """Return the quantity shown and the number of orders at a price."""
         level = self.side(side).levels.get(price)
         return (Quantity(0), 0) if level is None else (Quantity(level.quantity), level.orders)
 
+    def total(self, side: Side, price: Price) -> int:
+        """Return the quantity at a price, what icebergs hide included."""
+        level = self.side(side).levels.get(price)
+        return 0 if level is None else level.quantity + level.hidden
+
     def depth(self, side: Side) -> list[tuple[Price, Quantity, int]]:
-        """Return price, quantity and number of orders of each level of a side, the best first."""
+        """Return price, quantity shown and number of orders of each level of a side, the best first."""
         return [(level.price, Quantity(level.quantity), level.orders) for level in self.side(side).walk()]
+
+    def totals(self, side: Side) -> list[tuple[Price, int]]:
+        """Return price and quantity of each level of a side, what icebergs hide included, the best first."""
+        return [(level.price, level.quantity + level.hidden) for level in self.side(side).walk()]
+
+    def size(self) -> int:
+        """Return how many levels there are, within a factor of two."""
+        return len(self.bids.heap) + len(self.asks.heap)
 
     def queue(self, side: Side, price: Price) -> list[RestingOrder]:
         """Return the orders at a price, the oldest first."""
         level = self.side(side).levels.get(price)
-        return [] if level is None else [place.order for place in level.queue if place.order is not None]
+        return [] if level is None else [*level]
+
+    def in_line(self, side: Side) -> Iterator[RestingOrder]:
+        """Iterate over the orders of a side as they would trade, while the book stays as it is."""
+        return (order for level in self.side(side).walk() for order in level)
 
     def rest(self, order: RestingOrder) -> None:
         """Add an order at the end of its price's queue."""
-        order_id = order.order_id
-        leaves = order.leaves_quantity
-        if leaves <= 0 or order.order_quantity != order.cum_quantity + leaves or order_id in self.places:
+        order_id, leaves, hidden = order.order_id, order.leaves_quantity, order.hidden_quantity
+        if leaves <= hidden or order.order_quantity != order.cum_quantity + leaves or order_id in self.places:
             message = f"{order} cannot come to rest"
             raise InvariantBroken(message)
         level = (self.bids if order.side is BUY else self.asks).level_for(order.price)
         place = self.places[order_id] = Place(order)
         level.queue.append(place)
         level.orders += 1
-        level.quantity += leaves
+        level.quantity += leaves - hidden
+        level.hidden += hidden
 
     def remove(self, order_id: str) -> RestingOrder:
         """Take an order out of the book and return it; KeyError if it does not rest here."""
@@ -180,7 +203,8 @@ class Book:
         side = self.bids if order.side is BUY else self.asks
         level = side.levels[order.price]
         level.orders -= 1
-        level.quantity -= order.leaves_quantity
+        level.quantity -= order.leaves_quantity - order.hidden_quantity
+        level.hidden -= order.hidden_quantity
         if level.orders:
             level.sweep()
         else:
@@ -192,43 +216,68 @@ class Book:
         place = self.places[order.order_id]
         before = place.order
         assert before is not None, order
-        if order.price != before.price or not 0 < order.leaves_quantity <= before.leaves_quantity:
+        shown, before_shown = _shown(order), _shown(before)
+        if (
+            order.price != before.price
+            or not 0 < shown <= before_shown
+            or not 0 <= order.hidden_quantity <= before.hidden_quantity
+        ):
             message = f"{order} cannot keep the place of {before}"
             raise InvariantBroken(message)
-        self.side(order.side).levels[order.price].quantity += order.leaves_quantity - before.leaves_quantity
+        level = self.side(order.side).levels[order.price]
+        level.quantity += shown - before_shown
+        level.hidden += order.hidden_quantity - before.hidden_quantity
         place.order = order
 
-    def match(self, side: Side, price: Price, quantity: Quantity) -> list[Fill]:
-        """Trade up to `quantity` for an aggressor of `side` at `price` or better; return the fills in their order."""
-        against = self.asks if side is BUY else self.bids
-        limit = price * against.sign
-        fills: list[Fill] = []
-        wanted: int = quantity
-        while wanted and (level := against.best) is not None and level.price * against.sign <= limit:
-            wanted = self._take(level, wanted, fills)
-            if not level.orders:
-                against.emptied(level)
-        return fills
-
-    def _take(self, level: Level, wanted: int, fills: list[Fill]) -> int:
-        """Fill from the front of a level's queue; return what is still wanted."""
+    def first(self, side: Side) -> RestingOrder | None:
+        """Return the order of a side that trades next, or None where nothing rests."""
+        level = (self.bids if side is BUY else self.asks).best
+        if level is None:
+            return None
         queue = level.queue
-        while wanted and level.orders:
-            place = queue[0]
-            order = place.order
-            if order is None:
-                queue.popleft()
-                continue
-            leaves = order.leaves_quantity
-            taken = leaves if leaves <= wanted else Quantity(wanted)
-            after = replace(order, cum_quantity=order.cum_quantity + taken, leaves_quantity=leaves - taken)
-            if leaves == taken:
-                queue.popleft()
-                del self.places[order.order_id]
-                level.orders -= 1
-            else:
-                place.order = after
-            level.quantity -= taken
-            wanted -= taken
-            fills.append((after, taken))
-        return wanted
+        while True:
+            order = queue[0].order
+            if order is not None:
+                return order
+            queue.popleft()
+
+    def fill(self, order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
+        """Fill the first order of a side, and return it as it is then; with no `leaves_quantity` it has left the book.
+
+        An iceberg whose shown part is used up shows the next one at the end of the queue, with `place` as its time.
+        """
+        side = self.bids if order.side is BUY else self.asks
+        level = side.best
+        assert level is not None, order
+        queue = level.queue
+        entry = queue[0]
+        after = filled(order, quantity, place)
+        level.hidden += after.hidden_quantity - order.hidden_quantity
+        level.quantity += _shown(after) - _shown(order)
+        if after.leaves_quantity:
+            entry.order = after
+            if after.sequence != order.sequence:
+                queue.rotate(-1)
+        else:
+            queue.popleft()
+            del self.places[order.order_id]
+            level.orders -= 1
+            if not level.orders:
+                side.emptied(level)
+        return after
+
+
+def filled(order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
+    """Return an order after a fill: what is shown goes first, and what follows it is shown at a new place in time."""
+    leaves, hidden = Quantity(order.leaves_quantity - quantity), order.hidden_quantity
+    cum = Quantity(order.cum_quantity + quantity)
+    if not hidden or leaves > hidden:
+        return replace(order, cum_quantity=cum, leaves_quantity=leaves)
+    if not leaves:
+        return replace(order, cum_quantity=cum, leaves_quantity=leaves, hidden_quantity=0)
+    hidden = Quantity(leaves - min(leaves, order.display_quantity or leaves))
+    return replace(order, cum_quantity=cum, leaves_quantity=leaves, hidden_quantity=hidden, sequence=place)
+
+
+def _shown(order: RestingOrder) -> int:
+    return order.leaves_quantity - order.hidden_quantity

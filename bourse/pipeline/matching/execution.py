@@ -1,123 +1,181 @@
 """Trade an order against the book, and publish both sides of every trade.
 
-Decides the fees and the trade date; refuses to know whether the order is new or replaced.
+Decides who trades next and what stops an order from trading on; refuses to know whether the order is new, replaced or a
+stop that was set off.
 """
 
-import datetime as dt
+from typing import Final
 
 from msgspec.structs import replace
 
-from bourse.pipeline.calendar import utc_date
-from bourse.pipeline.ids import trade_ids
-from bourse.pipeline.markets import business_date
+from bourse.pipeline.ids import trade_id
+from bourse.pipeline.matching.prevention import (
+    are_siblings,
+    cancel_siblings,
+    end_sibling,
+    is_prevented,
+    prevent,
+)
 from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.money import fee
 from bourse.pipeline.outputs import Topic
+from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
-    ApprovedOrder,
     Liquidity,
     OrderEvent,
     OrderStatus,
+    OrderType,
+    ReleaseReason,
     RestingOrder,
+    SelfTradePrevention,
+    Side,
     TapePrint,
+    TimeInForce,
     Trade,
 )
-from bourse.schemas.units import Cash, Price, Quantity
+from bourse.schemas.units import Cash, Price, Quantity, TimeNs
+
+OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 
-def trade_date_of(turn: Turn, order: ApprovedOrder, market: str) -> dt.date:
-    """Return the business date of an aggressor's trades.
-
-    Risk fixed it when it let the order through; else the market's; else the UTC date of the first order that the book saw.
-    """
-    date = order.business_date or business_date(turn.state, market) or turn.memory.business_date
-    if date is None:
-        date = utc_date(turn.time_ns)
-        turn.memory = replace(turn.memory, business_date=date)
-    return date
+def reaches(order: RestingOrder, price: Price) -> bool:
+    """Say whether an order may trade at a price."""
+    return price <= order.price if order.side is Side.BUY else price >= order.price
 
 
-def execute(turn: Turn, aggressor: RestingOrder, trade_date: dt.date) -> RestingOrder:
-    """Trade an order that is not in the book as far as it goes; return what is left of it."""
-    fills = turn.book.match(aggressor.side, aggressor.price, aggressor.leaves_quantity)
-    if not fills:
-        return aggressor
-    price = aggressor.price
-    for trade_id, (maker, quantity) in zip(trade_ids(turn.cause), fills, strict=False):
-        price = maker.price
-        aggressor = replace(
-            aggressor,
-            cum_quantity=aggressor.cum_quantity + quantity,
-            leaves_quantity=aggressor.leaves_quantity - quantity,
-        )
-        turn.filled(maker)
-        _publish(turn, trade_id, aggressor, maker, quantity, trade_date)
-    turn.memory = replace(turn.memory, last_price=price)
-    return aggressor
+def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
+    """Return the resting order that an order would meet first, or None if it meets nothing that it reaches."""
+    maker = turn.book.first(OPPOSITE[order.side])
+    return maker if maker is not None and reaches(order, maker.price) else None
 
 
-def _publish(
+def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
+    """Refuse an order that may not trade as the book stands; one with a limit beyond the band pauses trading."""
+    maker = would_take(turn, order)
+    if maker is None:
+        is_fok = order.time_in_force is TimeInForce.FOK
+        return Refusal(Reason.FOK_NOT_FILLABLE, "nothing is there to fill it") if is_fok else None
+    lowest, highest = turn.band()
+    if order.order_type is OrderType.LIMIT and not (
+        order.price <= highest if order.side is Side.BUY else order.price >= lowest
+    ):
+        pause(turn)
+        return Refusal(Reason.BAND_BREACHED, f"limit {order.price} is not in {lowest}..{highest}")
+    if order.post_only:
+        return Refusal(Reason.POST_ONLY_WOULD_TAKE, f"would trade at {maker.price}")
+    if order.time_in_force is TimeInForce.FOK and not _is_fillable(turn, order):
+        return Refusal(Reason.FOK_NOT_FILLABLE, f"{order.leaves_quantity} are not there at once")
+    return None
+
+
+def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
+    """Say whether an order can be filled at once, with what icebergs hide and without what prevention keeps from it."""
+    lowest, highest = turn.band()
+    wanted: int = order.leaves_quantity
+    for maker in turn.book.in_line(OPPOSITE[order.side]):
+        if not reaches(order, maker.price) or not lowest <= maker.price <= highest:
+            return False
+        if is_prevented(order, maker):
+            if order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
+                return False
+        elif not are_siblings(order, maker):
+            wanted -= maker.leaves_quantity
+            if wanted <= 0:
+                return True
+    return False
+
+
+def pause(turn: Turn) -> None:
+    """Pause trading for as long as the instrument says."""
+    memory = turn.memory
+    until = TimeNs(turn.clock_ns + max(0, memory.pause_time_ns))
+    turn.memory = replace(memory, paused_until_time_ns=until)
+    turn.has_news = True
+
+
+def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReason | None]:
+    """Trade an order that is not in the book as far as it goes; return what is left, and why it may not go on."""
+    first, against = turn.book.first, OPPOSITE[order.side]
+    lowest, highest = turn.band()
+    while order.leaves_quantity:
+        maker = first(against)
+        if maker is None or not reaches(order, maker.price):
+            break
+        if not lowest <= maker.price <= highest:
+            pause(turn)
+            return order, ReleaseReason.PAUSED
+        if is_prevented(order, maker):
+            order, may_go_on = prevent(turn, order, maker)
+            if not may_go_on:
+                return order, ReleaseReason.PREVENTED
+        elif are_siblings(order, maker):
+            end_sibling(turn, maker)
+        else:
+            shown = maker.leaves_quantity - maker.hidden_quantity
+            order = _trade(turn, order, maker, Quantity(min(order.leaves_quantity, shown)))
+    return order, None
+
+
+def _trade(turn: Turn, taker: RestingOrder, maker: RestingOrder, quantity: Quantity) -> RestingOrder:
+    taker = replace(
+        taker,
+        cum_quantity=taker.cum_quantity + quantity,
+        leaves_quantity=taker.leaves_quantity - quantity,
+    )
+    publish(turn, taker, turn.fill(maker, quantity), maker.price, quantity)
+    if maker.oco_group is not None:
+        cancel_siblings(turn, maker)
+    if taker.oco_group is not None:
+        cancel_siblings(turn, taker)
+    return taker
+
+
+def publish(
     turn: Turn,
-    trade_id: str,
     taker: RestingOrder,
     maker: RestingOrder,
+    price: Price,
     quantity: Quantity,
-    trade_date: dt.date,
+    auction: bool = False,  # noqa: FBT001, FBT002 - a fact of the trade
 ) -> None:
-    """Publish one trade: both sides, the tape, and what it means for both orders."""
-    value = maker.price * quantity
-    outputs, price = turn.outputs, maker.price
-    _put_side(
-        turn,
-        trade_id,
-        taker,
-        maker,
-        price,
-        quantity,
-        Liquidity.TAKER,
-        fee(value, taker.taker_fee_bps),
-        trade_date,
-    )
-    _put_side(
-        turn,
-        trade_id,
-        maker,
-        taker,
-        price,
-        quantity,
-        Liquidity.MAKER,
-        fee(value, maker.maker_fee_bps),
-        trade_date,
-    )
+    """Publish one trade: both sides, the tape, and what it means for both orders, as they are after it."""
+    value = price * quantity * taker.multiplier
+    outputs = turn.outputs
+    own_id = trade_id(turn.cause, turn.symbol, turn.trades)
+    turn.trades += 1
+    taker_fee, maker_fee = fee(value, taker.taker_fee_bps), fee(value, maker.maker_fee_bps)
+    _put_side(turn, own_id, taker, maker, price, quantity, Liquidity.TAKER, taker_fee)
+    _put_side(turn, own_id, maker, taker, price, quantity, Liquidity.MAKER, maker_fee)
     outputs.put(
         Topic.TAPE,
         turn.symbol,
         TapePrint(
             outputs.next_id(),
             turn.symbol,
-            trade_id,
+            own_id,
             price,
             quantity,
             taker.side,
-            trade_date,
+            turn.date(),
             turn.time_ns,
             taker.market,
+            auction,
         ),
     )
     _put_event(turn, taker, price, quantity)
     _put_event(turn, maker, price, quantity)
+    turn.print(price)
 
 
 def _put_side(
     turn: Turn,
-    trade_id: str,
+    own_id: str,
     own: RestingOrder,
     contra: RestingOrder,
     price: Price,
     quantity: Quantity,
     liquidity: Liquidity,
     fee_amount: Cash,
-    trade_date: dt.date,
 ) -> None:
     outputs = turn.outputs
     outputs.put(
@@ -125,7 +183,7 @@ def _put_side(
         own.account_id,
         Trade(
             outputs.next_id(),
-            trade_id,
+            own_id,
             turn.symbol,
             own.account_id,
             own.side,
@@ -140,10 +198,11 @@ def _put_side(
             own.cum_quantity,
             own.leaves_quantity,
             own.market,
-            trade_date,
+            turn.date(),
             turn.time_ns,
             own.currency,
             own.settlement_days,
+            own.multiplier,
         ),
     )
 

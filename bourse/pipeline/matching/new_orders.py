@@ -1,37 +1,62 @@
-"""A new order: trade it as far as it goes, and let the rest of it rest or lapse."""
+"""A new order: whether it trades at once, is collected for an auction, or waits for its price or its auction."""
 
 from bourse.pipeline.ids import shortened
-from bourse.pipeline.matching.admission import admit
-from bourse.pipeline.matching.execution import execute, trade_date_of
-from bourse.pipeline.matching.turn import NOTHING, Turn
+from bourse.pipeline.markets import CALL_PHASES
+from bourse.pipeline.matching.admission import STOPS, admit
+from bourse.pipeline.matching.entry import rest, trade
+from bourse.pipeline.matching.execution import refusal_to_trade
+from bourse.pipeline.matching.stops import set_off, wait_for_price
+from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.reasons import Reason, Refusal
-from bourse.schemas.records import ApprovedOrder, OrderStatus, ReleaseReason, RestingOrder, TimeInForce
+from bourse.schemas.records import (
+    ApprovedOrder,
+    OrderStatus,
+    ReleaseReason,
+    RestingOrder,
+    SessionKind,
+    TimeInForce,
+)
 from bourse.schemas.units import Quantity
 
 
 def enter(turn: Turn, order: ApprovedOrder) -> None:
-    """Let a new order trade and rest, or reject it."""
-    if turn.book.get(order.order_id) is not None:
+    """Let a new order trade, rest or wait, or reject it."""
+    if turn.find(order.order_id) is not None:
         _reject_repeat(turn, order)
         return
     entering = admit(turn, order)
     if isinstance(entering, Refusal):
         _reject(turn, order, entering)
         return
-    left = execute(turn, entering, trade_date_of(turn, order, order.market))
-    if not left.leaves_quantity:
-        return
-    if left.time_in_force is TimeInForce.IOC:
-        _lapse(turn, left)
-        return
-    turn.rest(left)
-    if not left.cum_quantity:
-        turn.tell(left, OrderStatus.OPEN, left.leaves_quantity)
+    turn.learn(order)
+    turn.trade_date = order.business_date
+    turn.date()
+    refusal = _take(turn, entering)
+    if refusal is not None:
+        _reject(turn, order, refusal)
 
 
-def _lapse(turn: Turn, left: RestingOrder) -> None:
-    turn.tell(left, OrderStatus.CANCELLED, NOTHING)
-    turn.release(left, left.side, left.leaves_quantity, ReleaseReason.IOC_REST)
+def _take(turn: Turn, entering: RestingOrder) -> Refusal | None:
+    """Take an order in, or refuse it for what rests in the book."""
+    resting: RestingOrder | None
+    if entering.order_type in STOPS:
+        wait_for_price(turn, entering)
+        turn.tell(entering, OrderStatus.OPEN, entering.leaves_quantity)
+        set_off(turn)
+        return None
+    if entering.time_in_force is TimeInForce.AT_CLOSE and turn.phase is not SessionKind.CLOSING_AUCTION:
+        turn.wait(entering)
+        resting = entering
+    elif turn.phase in CALL_PHASES:
+        resting = rest(turn, entering)
+    else:
+        refusal = refusal_to_trade(turn, entering)
+        if refusal is not None:
+            return refusal
+        resting = trade(turn, entering)
+    if resting is not None and not resting.cum_quantity:
+        turn.tell(resting, OrderStatus.OPEN, resting.leaves_quantity)
+    return None
 
 
 def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal) -> None:
@@ -44,10 +69,10 @@ def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal) -> None:
 
 
 def _reject_repeat(turn: Turn, order: ApprovedOrder) -> None:
-    """Reject an order whose id is that of an order in the book, which lives on, and so does its hold.
+    """Reject an order whose id is that of a live order, which lives on, and so does its hold.
 
     The rejection goes under an id of its own, as that of a retry does: the life of the order in the book has not ended.
     """
-    refusal = Refusal(Reason.DUPLICATE_ORDER_ID, f"{order.order_id} rests in the book")
+    refusal = Refusal(Reason.DUPLICATE_ORDER_ID, f"{order.order_id} is live")
     own_id = shortened(turn.cause)
     turn.refuse(order, OrderStatus.REJECTED, refusal, own_id, order.quantity, order.order_id)

@@ -3,13 +3,22 @@
 Decides nothing about the market; it is how the decisions of this room are written down.
 """
 
+import datetime as dt
+from collections import deque
 from typing import Final
 
+from msgspec.structs import replace
+
+from bourse.pipeline.calendar import utc_date
+from bourse.pipeline.depth import CHECKSUM_MASK, level_checksum
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.ids import pair_key
+from bourse.pipeline.markets import CALL_PHASES, business_date, clock, phase_of, trading_refusal
+from bourse.pipeline.matching.auction import Uncrossing, uncrossing
 from bourse.pipeline.matching.book import Book
+from bourse.pipeline.money import saturated
 from bourse.pipeline.outputs import Outputs, Topic
-from bourse.pipeline.reasons import Refusal
+from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
     ApprovedOrder,
@@ -21,11 +30,17 @@ from bourse.schemas.records import (
     Release,
     ReleaseReason,
     RestingOrder,
+    SessionKind,
     Side,
 )
-from bourse.schemas.units import Price, Quantity, TimeNs
+from bourse.schemas.units import INT64_MAX, Price, Quantity, TimeNs
 
 NOTHING: Final = Quantity(0)
+SNAPSHOT_EVERY: Final = 1_000
+"""Updates from one snapshot of a book to the next, phase changes apart."""
+_FEW_LEVELS: Final = 64
+"""Books of more levels publish their indicative price the more rarely, the more levels there are."""
+_EVERY_PRICE: Final = (Price(0), Price(INT64_MAX))
 
 
 def book_of(state: State, symbol: str) -> Book:
@@ -33,69 +48,222 @@ def book_of(state: State, symbol: str) -> Book:
     book = state.order_books.get(symbol)
     if book is None:
         book = state.order_books[symbol] = Book()
-        rows = [row for _, row in state.resting_orders.scan(pair_key(symbol, ""))]
-        for row in sorted(rows, key=_sequence):
+        prefix = pair_key(symbol, "")
+        for row in sorted((row for _, row in state.resting_orders.scan(prefix)), key=_place):
             book.rest(row)
+            book.index.add(row)
+        for row in sorted((row for _, row in state.waiting_orders.scan(prefix)), key=_place):
+            book.waiting.add(row)
+            book.index.add(row)
     return book
 
 
-def _sequence(order: RestingOrder) -> int:
+def _place(order: RestingOrder) -> int:
     return order.sequence
 
 
 class Turn:
-    """What one message does to one book."""
+    """What one message does to one book.
 
-    __slots__ = ("_remembered", "book", "cause", "memory", "outputs", "state", "symbol", "time_ns", "touched")
+    `elected` holds the ids of stops that a trade of this turn has set off, in their order; `has_news` asks for an update
+    of a book whose levels may not have changed, `wants_snapshot` for one that has them all.
+    """
 
-    def __init__(self, state: State, outputs: Outputs, cause: str, symbol: str, time_ns: TimeNs) -> None:
+    __slots__ = (
+        "_band",
+        "_remembered",
+        "book",
+        "cause",
+        "clock_ns",
+        "elected",
+        "has_news",
+        "last_price",
+        "market",
+        "memory",
+        "outputs",
+        "phase",
+        "place",
+        "state",
+        "symbol",
+        "time_ns",
+        "touched",
+        "trade_date",
+        "trades",
+        "wants_snapshot",
+    )
+
+    def __init__(
+        self, state: State, outputs: Outputs, cause: str, symbol: str, market: str, time_ns: TimeNs
+    ) -> None:
         self.state = state
         self.outputs = outputs
         self.cause = cause
         self.symbol = symbol
         self.time_ns = time_ns
         self.book = book_of(state, symbol)
-        self.memory = self._remembered = state.books.get(symbol) or BookState()
-        self.touched: dict[tuple[Side, Price], None] = {}  # a set that keeps its order
+        self.memory = self._remembered = memory = state.books.get(symbol) or BookState(market=market)
+        self.market = market = market or memory.market
+        self.phase = phase_of(state, market, symbol)
+        self.clock_ns = clock(state, market, time_ns)
+        self.place = memory.place
+        self.last_price = memory.last_price
+        self.trade_date: dt.date | None = None
+        self.trades = 0
+        self.elected: deque[str] = deque()
+        self.has_news = False
+        self.wants_snapshot = False
+        self.touched: dict[tuple[Side, Price], tuple[Quantity, int]] = {}  # each level as it was before
+        self._band: tuple[Price, Price] | None = None
 
-    def sequence(self) -> int:
-        """Return the number of this turn, which an order that comes to rest takes as its place in time."""
-        return self.memory.sequence + 1
+    def learn(self, order: ApprovedOrder) -> None:
+        """Remember what an order says of its instrument."""
+        memory = self.memory
+        said = (order.market, order.reference_price, order.price_band_bps, order.pause_time_ns)
+        known = (memory.market, memory.reference_price, memory.price_band_bps, memory.pause_time_ns)
+        if said != known:
+            market, reference_price, band, pause_time_ns = said
+            self.memory = replace(
+                memory,
+                market=market,
+                reference_price=reference_price,
+                price_band_bps=band,
+                pause_time_ns=pause_time_ns,
+            )
 
-    def rest(self, order: RestingOrder) -> None:
-        """Add an order at the end of its price's queue."""
+    def date(self) -> dt.date:
+        """Return the business date of this turn's trades.
+
+        What the message says (risk fixed it when it let an order through); else the market's; else the UTC date of the
+        first order that the book saw.
+        """
+        if self.trade_date is None:
+            self.trade_date = business_date(self.state, self.market) or self.memory.business_date
+        if self.trade_date is None:
+            self.trade_date = utc_date(self.time_ns)
+            self.memory = replace(self.memory, business_date=self.trade_date)
+        return self.trade_date
+
+    def band(self) -> tuple[Price, Price]:
+        """Return the lowest and the highest price at which this turn may trade; its own trades do not move them."""
+        if self._band is None:
+            memory = self.memory
+            middle = memory.reference_price if memory.last_price is None else memory.last_price
+            if middle is None or memory.price_band_bps is None:
+                self._band = _EVERY_PRICE
+            else:
+                reach = middle * memory.price_band_bps // 10_000
+                self._band = (Price(middle - reach), Price(middle + reach))
+        return self._band
+
+    def is_paused(self) -> bool:
+        """Say whether trading pauses because a trade would have been outside of the band."""
+        return self.memory.paused_until_time_ns is not None
+
+    def is_trading(self) -> bool:
+        """Say whether orders may trade as they come."""
+        return self.phase is SessionKind.OPEN and self.refusal() is None
+
+    def refusal(self) -> Refusal | None:
+        """Return why orders can be neither entered nor changed, or None if they can."""
+        refusal = self._halt(self.phase)
+        if refusal is None and self.is_paused():
+            until = self.memory.paused_until_time_ns
+            return Refusal(Reason.SYMBOL_HALTED, f"{self.symbol} is paused until {until}")
+        return refusal
+
+    def is_halted(self) -> bool:
+        """Say whether nothing may trade, whatever the phase."""
+        return self._halt(SessionKind.OPEN) is not None
+
+    def _halt(self, phase: SessionKind) -> Refusal | None:
+        instrument = self.state.instruments.get(self.symbol)
+        return trading_refusal(self.state, instrument, self.market, self.symbol, phase, self.time_ns)
+
+    def find(self, order_id: str | None) -> RestingOrder | None:
+        """Return the live order with this id, resting or waiting, or None."""
+        if order_id is None:
+            return None
+        return self.book.get(order_id) or self.book.waiting.get(order_id)
+
+    def rest(self, order: RestingOrder) -> RestingOrder:
+        """Add an order at the end of its price's queue, and return it with its place in time."""
+        order = self._placed(order)
+        self.touch(order.side, order.price)
         self.book.rest(order)
-        self._keep(order)
+        self.book.index.add(order)
+        self.state.resting_orders.put(pair_key(self.symbol, order.order_id), order)
+        return order
+
+    def wait(self, order: RestingOrder) -> None:
+        """Let an order wait to enter the book."""
+        order = self._placed(order)
+        self.book.waiting.add(order)
+        self.book.index.add(order)
+        self.state.waiting_orders.put(pair_key(self.symbol, order.order_id), order)
 
     def amend(self, order: RestingOrder) -> None:
-        """Put a changed order in the place of the one with its id; whether its level changed is for the caller to say."""
+        """Put a changed order in the place of the one with its id."""
+        key = pair_key(self.symbol, order.order_id)
+        if self.book.waiting.get(order.order_id) is not None:
+            self.book.waiting.add(order)
+            self.state.waiting_orders.put(key, order)
+            return
+        self.touch(order.side, order.price)
         self.book.amend(order)
-        self.state.resting_orders.put(pair_key(self.symbol, order.order_id), order)
+        self.state.resting_orders.put(key, order)
 
     def remove(self, order: RestingOrder) -> None:
-        """Take an order out of the book."""
+        """Take a live order out."""
+        self.book.index.discard(order)
+        key = pair_key(self.symbol, order.order_id)
+        if self.book.waiting.get(order.order_id) is not None:
+            self.book.waiting.remove(order.order_id)
+            self.state.waiting_orders.delete(key)
+            return
+        self.touch(order.side, order.price)
         self.book.remove(order.order_id)
-        self.lose(order)
+        self.state.resting_orders.delete(key)
 
-    def filled(self, order: RestingOrder) -> None:
-        """Write down a resting order that the book has just filled, in part or to the end."""
-        if order.leaves_quantity:
-            self._keep(order)
+    def fill(self, order: RestingOrder, quantity: Quantity) -> RestingOrder:
+        """Fill the first order of a side and return it as it is then."""
+        self.touch(order.side, order.price)
+        after = self.book.fill(order, quantity, self.place + 1)
+        if after.sequence != order.sequence:
+            self.place += 1
+        key = pair_key(self.symbol, order.order_id)
+        if after.leaves_quantity:
+            self.state.resting_orders.put(key, after)
         else:
-            self.lose(order)
+            self.book.index.discard(after)
+            self.state.resting_orders.delete(key)
+        return after
 
-    def _keep(self, order: RestingOrder) -> None:
-        self.state.resting_orders.put(pair_key(self.symbol, order.order_id), order)
-        self.touched[order.side, order.price] = None
+    def print(self, price: Price) -> None:
+        """Take note of a trade: it sets off stops, and trailing stops follow it."""
+        self.last_price = price
+        waiting = self.book.waiting
+        if waiting:
+            self.elected.extend([order.order_id for order in waiting.set_off(price)])
+            for moved in waiting.follow(price):
+                self.state.waiting_orders.put(pair_key(self.symbol, moved.order_id), moved)
 
-    def lose(self, order: RestingOrder) -> None:
-        """Forget the row of an order that has left the book."""
-        self.state.resting_orders.delete(pair_key(self.symbol, order.order_id))
-        self.touched[order.side, order.price] = None
+    def touch(self, side: Side, price: Price) -> None:
+        """Take note of a level that is about to change."""
+        key = (side, price)
+        if key not in self.touched:
+            self.touched[key] = self.book.level(side, price)
 
-    def tell(self, order: RestingOrder, status: OrderStatus, leaves: Quantity) -> None:
+    def _placed(self, order: RestingOrder) -> RestingOrder:
+        """Give an order the next place in time, which it may have been made with."""
+        self.place += 1
+        return order if order.sequence == self.place else replace(order, sequence=self.place)
+
+    def tell(
+        self, order: RestingOrder, status: OrderStatus, leaves: Quantity, refusal: Refusal | None = None
+    ) -> None:
         """Publish a step in the life of an order."""
         outputs = self.outputs
+        reason, text = (None, None) if refusal is None else refusal
         outputs.put(
             Topic.ORDER_EVENTS,
             order.account_id,
@@ -106,8 +274,8 @@ class Turn:
                 order.account_id,
                 self.symbol,
                 status,
-                None,
-                None,
+                reason,
+                text,
                 order.order_quantity,
                 order.cum_quantity,
                 leaves,
@@ -174,29 +342,82 @@ class Turn:
             ),
         )
 
-    def end(self, order: RestingOrder, status: OrderStatus, reason: ReleaseReason) -> None:
-        """Take an order out of the book for good, and tell it and the account side."""
+    def end(
+        self, order: RestingOrder, status: OrderStatus, reason: ReleaseReason, refusal: Refusal | None = None
+    ) -> None:
+        """Take a live order out for good, and tell it and the account side."""
         self.remove(order)
-        self.tell(order, status, NOTHING)
+        self.lapse(order, status, reason, refusal)
+
+    def lapse(
+        self, order: RestingOrder, status: OrderStatus, reason: ReleaseReason, refusal: Refusal | None = None
+    ) -> None:
+        """Tell that what is left of an order will not trade any more; it is in the book no more, or never was."""
+        self.tell(order, status, NOTHING, refusal)
         self.release(order, order.side, order.leaves_quantity, reason)
 
     def finish(self) -> None:
         """Publish the levels that changed, check the book and write down what it remembers."""
-        if self.touched:
-            sequence = self.sequence()
-            self._publish_levels(sequence)
-            self.memory = BookState(sequence, self.memory.last_price, self.memory.business_date)
-        if self.memory is not self._remembered:
-            self.state.books.put(self.symbol, self.memory)
+        memory = self.memory
+        sequence, checksum = memory.sequence, memory.checksum
+        changes = self._changes()
+        if changes or self.has_news or self.wants_snapshot:
+            sequence += 1
+            checksum = self._publish(sequence, changes, checksum)
+        remembered = BookState(
+            sequence,
+            self.last_price,
+            memory.business_date,
+            self.place,
+            memory.market,
+            self.phase,
+            memory.reference_price,
+            memory.price_band_bps,
+            memory.pause_time_ns,
+            memory.paused_until_time_ns,
+            self._wake_time(),
+            checksum,
+        )
+        if remembered != self._remembered:
+            self.state.books.put(self.symbol, remembered)
+            self.state.wakes.learn(self.symbol, remembered.wake_time_ns)
 
-    def _publish_levels(self, sequence: int) -> None:
+    def _wake_time(self) -> TimeNs | None:
+        expiry, pause_end = self.book.index.next_expiry(), self.memory.paused_until_time_ns
+        if expiry is None or pause_end is None:
+            return pause_end if expiry is None else expiry
+        return min(expiry, pause_end)
+
+    def _changes(self) -> list[tuple[Side, Price, Quantity, int]]:
+        """Return the levels that are not as they were, as they are now."""
+        level = self.book.level
+        return [
+            (side, price, *now)
+            for (side, price), before in self.touched.items()
+            if (now := level(side, price)) != before
+        ]
+
+    def _publish(self, sequence: int, changes: list[tuple[Side, Price, Quantity, int]], checksum: int) -> int:
+        """Publish an update and return the checksum of the book after it."""
+        for change in changes:
+            side, price, _, _ = change
+            before = self.touched[side, price]
+            checksum += level_checksum(*change) - level_checksum(side, price, *before)
+        checksum &= CHECKSUM_MASK
         book, outputs = self.book, self.outputs
         bid, ask = book.best(Side.BUY), book.best(Side.SELL)
-        if bid is not None and ask is not None and bid[0] >= ask[0]:
-            message = f"the book of {self.symbol} is crossed: bid {bid[0]}, ask {ask[0]} after {self.cause}"
+        is_crossed = bid is not None and ask is not None and bid[0] >= ask[0]
+        if is_crossed and self.is_trading():
+            message = f"the book of {self.symbol} is crossed: bid {bid}, ask {ask} after {self.cause}"
             raise InvariantBroken(message)
         bid_price, bid_quantity = bid or (None, None)
         ask_price, ask_quantity = ask or (None, None)
+        # What keeps an open book from uncrossing is a halt.
+        is_halted = self.is_paused() or (is_crossed and self.phase is SessionKind.OPEN)
+        is_snapshot = self.wants_snapshot or sequence % SNAPSHOT_EVERY == 0
+        if is_snapshot:
+            changes = self._all_levels(changes)
+        uncross = self._indicative(sequence, is_snapshot) if is_crossed else None
         outputs.put(
             Topic.BOOK_UPDATES,
             self.symbol,
@@ -204,11 +425,37 @@ class Turn:
                 outputs.next_id(),
                 self.symbol,
                 sequence,
-                tuple([BookLevel(side, price, *book.level(side, price)) for side, price in self.touched]),
+                tuple([BookLevel(*change) for change in changes]),
                 bid_price,
                 bid_quantity,
                 ask_price,
                 ask_quantity,
                 self.time_ns,
+                is_snapshot,
+                checksum,
+                SessionKind.HALT if is_halted else self.phase,
+                None if uncross is None else uncross.price,
+                NOTHING if uncross is None else Quantity(saturated(uncross.quantity)),
+                NOTHING if uncross is None else Quantity(saturated(uncross.surplus)),
             ),
         )
+        return checksum
+
+    def _all_levels(
+        self, changes: list[tuple[Side, Price, Quantity, int]]
+    ) -> list[tuple[Side, Price, Quantity, int]]:
+        """Return every level, and the changed ones that are gone, so that an update is right with or without the flag."""
+        gone = [change for change in changes if not change[3]]
+        return gone + [(side, *level) for side in Side for level in self.book.depth(side)]
+
+    def _indicative(self, sequence: int, is_snapshot: bool) -> Uncrossing | None:  # noqa: FBT001 - a fact of the update
+        """Return where the book would uncross now; deep books are not looked through at every update."""
+        if self.phase not in CALL_PHASES:
+            return None
+        if not is_snapshot and sequence % (1 + self.book.size() // _FEW_LEVELS):
+            return None
+        return uncrossing(self.book, self.reference_price())
+
+    def reference_price(self) -> Price | None:
+        """Return the last price, or the instrument's reference price before the first trade."""
+        return self.memory.reference_price if self.last_price is None else self.last_price

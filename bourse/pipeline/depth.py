@@ -1,0 +1,69 @@
+"""A book's depth as the public sees it, built again from `book-updates` by whoever reads them.
+
+Updates of a symbol are numbered without gaps, and carry the levels that changed. Now and then one is a snapshot of all
+levels, from which a reader that comes late begins. Each says what the checksum of the book is after it.
+"""
+
+from zlib import crc32
+
+from bourse.schemas.records import BookUpdate, SessionKind, Side
+from bourse.schemas.units import Price, Quantity
+
+CHECKSUM_MASK = 2**32 - 1
+
+
+class OutOfStep(Exception):  # noqa: N818 - says what the reader is
+    """An update does not follow the one before, or the levels are not those that it speaks of: wait for a snapshot."""
+
+
+def level_checksum(side: Side, price: Price, quantity: Quantity, orders: int) -> int:
+    """Return what a level adds to the checksum of its book; a level without orders adds nothing."""
+    return crc32(f"{side}/{price}/{quantity}/{orders}".encode()) if orders else 0
+
+
+class Depth:
+    """The levels of one symbol's book: quantity and number of orders by price, for each side."""
+
+    def __init__(self) -> None:
+        self.sequence: int | None = None
+        """Number of the last update; None before a reader that came late has met its first snapshot."""
+        self.phase = SessionKind.OPEN
+        self.levels: dict[Side, dict[Price, tuple[Quantity, int]]] = {Side.BUY: {}, Side.SELL: {}}
+
+    def fold(self, update: BookUpdate) -> None:
+        """Take in the next update of the symbol.
+
+        Raises:
+            OutOfStep: an update is missing, or the checksum is another; the depth waits for the next snapshot then.
+        """
+        if update.is_snapshot or update.sequence == 1:
+            self.levels = {Side.BUY: {}, Side.SELL: {}}
+        elif self.sequence is None:
+            return
+        elif update.sequence != self.sequence + 1:
+            self._lose(f"update {update.sequence} follows {self.sequence}")
+        for level in update.changes:
+            levels = self.levels[level.side]
+            if level.orders:
+                levels[level.price] = (level.quantity, level.orders)
+            else:
+                levels.pop(level.price, None)
+        self.sequence, self.phase = update.sequence, update.phase
+        if self.checksum() != update.checksum:
+            self._lose(
+                f"update {update.sequence} has checksum {update.checksum}, its levels {self.checksum()}"
+            )
+
+    def checksum(self) -> int:
+        """Return the checksum of all levels."""
+        every = ((side, price, *level) for side in Side for price, level in self.levels[side].items())
+        return sum(level_checksum(*level) for level in every) & CHECKSUM_MASK
+
+    def side(self, side: Side) -> list[tuple[Price, Quantity, int]]:
+        """Return price, quantity and number of orders of each level of a side, the best first."""
+        levels = self.levels[side]
+        return [(price, *levels[price]) for price in sorted(levels, reverse=side is Side.BUY)]
+
+    def _lose(self, why: str) -> None:
+        self.sequence = None
+        raise OutOfStep(why)

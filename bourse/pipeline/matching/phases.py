@@ -1,0 +1,149 @@
+"""What sessions do to books: auctions begin and end, trading goes on after a halt or a pause, orders expire.
+
+Decides what each change of phase means for what rests and waits. Phases and halts themselves are read from the tables
+that validation keeps.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from bourse.pipeline.matching import uncross
+from bourse.pipeline.matching.admission import AUCTION_ONLY
+from bourse.pipeline.matching.stops import fire, set_off
+from bourse.pipeline.matching.turn import Turn
+from bourse.pipeline.outputs import Outputs
+from bourse.pipeline.reasons import Reason, Refusal
+from bourse.pipeline.state import State
+from bourse.schemas.records import (
+    Instrument,
+    InstrumentStatus,
+    OrderStatus,
+    OrderType,
+    ReleaseReason,
+    RestingOrder,
+    SessionEvent,
+    SessionKind,
+    TimeInForce,
+)
+from bourse.schemas.units import TimeNs
+
+_ENDS_WITH_THE_DAY: Final = frozenset({TimeInForce.DAY, *AUCTION_ONLY})
+
+
+def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, time_ns: TimeNs) -> None:
+    """Let every book that a session event concerns act on it, one after the other."""
+    for symbol in _concerned(state, session, time_ns):
+        turn = Turn(state, outputs, cause, symbol, session.market, time_ns)
+        if turn.memory.market == session.market:
+            turn.trade_date = session.business_date
+            wake(turn)
+            _act(turn, session.kind)
+            fire(turn)
+            turn.finish()
+
+
+def _concerned(state: State, session: SessionEvent, time_ns: TimeNs) -> list[str]:
+    if session.kind is SessionKind.TICK:
+        return state.wakes.due(time_ns)
+    if session.symbol is not None:
+        # Every partition hears of it; the book is in one of them, if it has begun.
+        return [] if state.books.get(session.symbol) is None else [session.symbol]
+    return [symbol for symbol, row in state.books.scan("") if row.market == session.market]
+
+
+def _act(turn: Turn, kind: SessionKind) -> None:
+    if kind is SessionKind.TICK or kind is SessionKind.HALT:
+        return
+    _end_pause(turn)
+    before = turn.memory.phase
+    match turn.phase:
+        case SessionKind.OPEN:
+            open_book(turn)
+        case SessionKind.CLOSING_AUCTION:
+            _enter_the_close(turn)
+        case SessionKind.CLOSED:
+            _close(turn, before)
+        case _:
+            pass
+    if turn.phase is not before or turn.trades:
+        turn.wants_snapshot = True
+
+
+def wake(turn: Turn) -> None:
+    """Do what is due by the clock: orders expire, and a pause ends."""
+    memory = turn.memory
+    if memory.wake_time_ns is None or turn.clock_ns < memory.wake_time_ns:
+        return
+    for order_id in turn.book.index.take_expired(turn.clock_ns):
+        order = turn.find(order_id)
+        assert order is not None, order_id
+        turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
+    until = memory.paused_until_time_ns
+    if until is not None and until <= turn.clock_ns:
+        _end_pause(turn)
+        open_book(turn)
+        fire(turn)
+
+
+def _end_pause(turn: Turn) -> None:
+    if turn.is_paused():
+        turn.memory = replace(turn.memory, paused_until_time_ns=None)
+        turn.has_news = True
+
+
+def open_book(turn: Turn) -> None:
+    """Begin continuous trading, or go on with it: uncross, drop what was for an auction alone, look at the stops."""
+    if not turn.is_trading():
+        return
+    uncross.uncross(turn)
+    _end_auction_orders(turn)
+    set_off(turn)
+
+
+def _end_auction_orders(turn: Turn) -> None:
+    """End what an auction has left of orders that were for it alone, and of market orders."""
+    for order in _resting(turn):
+        if order.time_in_force in AUCTION_ONLY:
+            turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
+        elif order.order_type is OrderType.MARKET:
+            turn.end(order, OrderStatus.CANCELLED, ReleaseReason.IOC_REST)
+
+
+def _enter_the_close(turn: Turn) -> None:
+    """Let the orders that wait for the closing auction rest, in the order of their arrival."""
+    for order in sorted(turn.book.waiting, key=_arrival):
+        if order.time_in_force is TimeInForce.AT_CLOSE:
+            turn.remove(order)
+            turn.rest(order)
+
+
+def _close(turn: Turn, before: SessionKind) -> None:
+    """End the day: uncross if it ends with a closing auction that no halt stopped, and expire what ends with the day."""
+    if before is SessionKind.CLOSING_AUCTION and not turn.is_halted():
+        uncross.uncross(turn)
+    ending = [
+        order for order in (*turn.book, *turn.book.waiting) if order.time_in_force in _ENDS_WITH_THE_DAY
+    ]
+    for order in sorted(ending, key=_arrival):
+        turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
+    _end_auction_orders(turn)
+
+
+def learn(state: State, outputs: Outputs, cause: str, instrument: Instrument, time_ns: TimeNs) -> None:
+    """Cancel everything in the book of an instrument that is delisted."""
+    if instrument.status is not InstrumentStatus.DELISTED or state.books.get(instrument.symbol) is None:
+        return
+    turn = Turn(state, outputs, cause, instrument.symbol, instrument.market, time_ns)
+    refusal = Refusal(Reason.SYMBOL_DELISTED, f"{instrument.symbol} is delisted")
+    for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
+        turn.end(order, OrderStatus.CANCELLED, ReleaseReason.DELISTED, refusal)
+    turn.finish()
+
+
+def _resting(turn: Turn) -> list[RestingOrder]:
+    return sorted(turn.book, key=_arrival)
+
+
+def _arrival(order: RestingOrder) -> int:
+    return order.sequence
