@@ -35,11 +35,10 @@ class Stack:
     node: LocalBroker
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start_worker(self, name: str) -> None:
-        """Start one worker process, its log in the folder."""
-        bourse = Path(sys.executable).parent / "bourse"
+    def start_worker(self, name: str, module: str = "bourse.cli.main") -> None:
+        """Start one worker process, its log in the folder; `module` has the command line."""
         with (self.folder / f"{name}.log").open("ab") as log:
-            command = [str(bourse), "worker", "--id", name]
+            command = [sys.executable, "-m", module, "worker", "--id", name]
             self.workers[name] = subprocess.Popen(command, stdout=log, stderr=log)
 
     def stop_workers(self) -> None:

@@ -1,6 +1,6 @@
 """Orders to settlements: a burst of orders waits in Kafka, workers start, and everything is worked off.
 
-`python -m bench throughput [--orders N] [--workers N] [--partitions N]`
+`python -m bench throughput [--orders N] [--workers N] [--partitions N] [--six-topics]`
 """
 
 import argparse
@@ -66,8 +66,8 @@ def preload(made: Stack, wire: Wire, count: int) -> None:
     producer.flush()
 
 
-def run(count: int, workers: int, partitions: int) -> Throughput:
-    """Measure one burst on a fresh broker."""
+def run(count: int, workers: int, partitions: int, module: str = "bourse.cli.main") -> Throughput:
+    """Measure one burst on a fresh broker, with workers of `module`'s command line."""
     with stack(partitions=partitions) as made:
         wire = Wire(made.settings)
         names = [f"w{n}" for n in range(workers)]
@@ -78,7 +78,7 @@ def run(count: int, workers: int, partitions: int) -> Throughput:
         preload(made, wire, count)
         broker = made.broker_seconds()
         for name in names:
-            made.start_worker(name)
+            made.start_worker(name, module)
         time.sleep(1)
         made.drain()
         cpu, peak, broker = made.cpu_seconds(), made.peak_mib(), made.broker_seconds() - broker
@@ -101,5 +101,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--orders", type=int, default=200_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=2)
+    parser.add_argument("--six-topics", action="store_true", help="without order events and the wallet log")
     chosen = parser.parse_args(arguments)
-    print(*run(chosen.orders, chosen.workers, chosen.partitions).lines(), sep="\n")
+    module = "bench.six_topics" if chosen.six_topics else "bourse.cli.main"
+    print(*run(chosen.orders, chosen.workers, chosen.partitions, module).lines(), sep="\n")
