@@ -8,6 +8,7 @@ from random import Random
 from bourse.audit import Entry
 from bourse.pipeline.flow import TOPICS, Read, Stage, cause_of, hops, stages, time_of
 from bourse.pipeline.outputs import Record, Topic
+from bourse.pipeline.purge import KEPT
 from bourse.pipeline.simulate import SimEvent
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
@@ -182,7 +183,8 @@ class FlowWriter:
         return repeatable[-1 - back % len(repeatable)]
 
     def session(self, market: str, kind: SessionKind, days: int, symbol: str | None) -> SimEvent:
-        self.date += dt.timedelta(days=days)
+        # No later than ids are remembered, so that any message may be repeated.
+        self.date = min(self.date + dt.timedelta(days=days), MONDAY + KEPT)
         return self._send(Topic.SESSIONS, session(kind, self.date, market, symbol))
 
     def settle_everything(self) -> Iterator[SimEvent]:

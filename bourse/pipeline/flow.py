@@ -7,6 +7,7 @@ Kafka. Decides nothing about orders, and refuses to know how a hop is carried.
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
@@ -201,8 +202,9 @@ TOPICS: Final = {topic.name: topic for topic in _TOPICS}
 SHARED_LOGS: Final = frozenset({Topic.ORDER_EVENTS, Topic.WALLET_TRANSACTIONS, Topic.DEAD_LETTERS})
 """Topics that more than one stage writes; every other has one writer."""
 
-SHARED_TABLES: Final = frozenset({"wallets", "holds"})
-"""Tables that more than one stage writes: money is blocked by risk, moved by positions, made available by settlement."""
+SHARED_TABLES: Final = frozenset({"wallets", "holds", "sweeps"})
+"""Tables that more than one stage writes: money is blocked by risk, moved by positions, made available by settlement; each
+sweep has a row of its own."""
 
 
 def _moves_holdings(record: Record) -> bool:
@@ -233,17 +235,17 @@ def stages(partitions: int) -> tuple[Stage, ...]:
             validation.handle,
             (Read(Topic.ANNOUNCEMENTS), Read(Topic.ACCOUNTS), Read(Topic.ORDERS)),
             (Topic.VALIDATED, Topic.ORDER_EVENTS),
-            ("accounts", "instruments", "markets", "halts", "message_rates", "client_orders"),
+            ("accounts", "instruments", "markets", "halts", "message_rates", "client_orders", "sweeps"),
             "Is this a request that the market can read, at a time when it may be made?",
         ),
         Stage(
             "risk",
             risk.LETTER,
             Keyed.ACCOUNT,
-            risk.handle,
+            partial(risk.handle, partitions=partitions),
             (Read(Topic.ANNOUNCEMENTS), Read(Topic.WALLET_COMMANDS), Read(Topic.VALIDATED)),
             (Topic.RISK_APPROVED, Topic.ORDER_EVENTS, Topic.WALLET_TRANSACTIONS),
-            ("wallet_requests", "wallets", "holds"),
+            ("wallet_requests", "sweeps", "asset_totals", "wallets", "holds"),
             "Can the account pay for it, whatever happens next?",
         ),
         Stage(

@@ -34,6 +34,11 @@ def business_date(state: State, market: str) -> dt.date | None:
     return None if row is None else row.business_date
 
 
+def latest_date(state: State, time_ns: TimeNs) -> dt.date:
+    """Return the date of what belongs to no market: no earlier than any market's, whatever a client's clock says."""
+    return max([utc_date(time_ns), *(row.business_date for _, row in state.markets.scan(""))])
+
+
 def trading_refusal(
     state: State,
     instrument: Instrument | None,

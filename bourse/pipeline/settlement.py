@@ -31,6 +31,8 @@ from bourse.schemas.units import Cash, Quantity, TimeNs
 LETTER: Final = "s"
 MARK: Final = "/"
 """Begins the keys of marks; every other key begins with a date."""
+MOST_DAYS: Final = 366
+"""How many days are looked up one by one."""
 
 
 def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
@@ -135,10 +137,19 @@ def _settle_due(state: State, outputs: Outputs, session: SessionEvent, time_ns: 
     if settled_through is not None and date <= settled_through:
         return
     state.obligations.put(f"{MARK}{market}", _mark(market, date))
-    for key, row in state.obligations.scan(""):
-        if row.market == market and row.settlement_date <= date and not key.startswith(MARK):
-            state.obligations.delete(key)
-            _settle(state, outputs, row, time_ns)
+    for prefix in _due_prefixes(settled_through, date):
+        for key, row in state.obligations.scan(prefix):
+            if row.market == market and row.settlement_date <= date and not key.startswith(MARK):
+                state.obligations.delete(key)
+                _settle(state, outputs, row, time_ns)
+
+
+def _due_prefixes(settled_through: dt.date | None, date: dt.date) -> list[str]:
+    """Return the prefixes of all keys that may be due: one for each day, or the one of all keys after too long a time."""
+    days = MOST_DAYS + 1 if settled_through is None else (date - settled_through).days
+    if days > MOST_DAYS:
+        return [""]
+    return [f"{date - dt.timedelta(ago)}/" for ago in reversed(range(days))]
 
 
 def _mark(market: str, date: dt.date) -> Obligation:

@@ -5,11 +5,13 @@ deletes and scans.
 """
 
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bourse.pipeline.wakes import Wakes
 from bourse.schemas.records import (
     Account,
+    AssetTotal,
     BookState,
     ClientOrder,
     Halt,
@@ -20,6 +22,7 @@ from bourse.schemas.records import (
     Obligation,
     Position,
     RestingOrder,
+    Sweep,
     Wallet,
     WalletRequest,
 )
@@ -27,6 +30,7 @@ from bourse.schemas.records import (
 if TYPE_CHECKING:  # these rooms import this one
     from bourse.pipeline.exposures import Exposure
     from bourse.pipeline.matching.book import Book
+    from bourse.pipeline.positions.due import DueHoldings
 
 R = TypeVar("R")
 
@@ -48,6 +52,10 @@ class Table(Protocol[R]):
 
     def scan(self, prefix: str) -> Iterator[tuple[str, R]]:
         """Iterate over the rows whose keys begin with `prefix`, in key order; puts and deletes meanwhile are safe."""
+        ...
+
+    def page(self, after: str, limit: int) -> list[tuple[str, R]]:
+        """Return the first rows whose keys come after `after`, in key order, no more than `limit`."""
         ...
 
 
@@ -75,18 +83,24 @@ class MemoryTable(Table[R]):
         """Iterate over a copy of the rows whose keys begin with `prefix`, in key order."""
         return iter(sorted((item for item in self.rows.items() if item[0].startswith(prefix)), key=_key))
 
+    def page(self, after: str, limit: int) -> list[tuple[str, R]]:
+        """Return the first rows whose keys come after `after`, in key order, no more than `limit`."""
+        return nsmallest(limit, (item for item in self.rows.items() if item[0] > after), key=_key)
+
 
 def _key(item: tuple[str, object]) -> str:
     return item[0]
 
 
 class State:
-    """All tables of one partition, and what is derived from them: order books, their wakes, and exposures of accounts."""
+    """All tables of one partition, and what is derived from them: order books, wakes, exposures and dues."""
 
     __slots__ = (
         "accounts",
+        "asset_totals",
         "books",
         "client_orders",
+        "due_holdings",
         "exposures",
         "halts",
         "holds",
@@ -97,6 +111,7 @@ class State:
         "order_books",
         "positions",
         "resting_orders",
+        "sweeps",
         "waiting_orders",
         "wakes",
         "wallet_requests",
@@ -113,6 +128,8 @@ class State:
         message_rates: Table[MessageRate],
         client_orders: Table[ClientOrder],
         wallet_requests: Table[WalletRequest],
+        asset_totals: Table[AssetTotal],
+        sweeps: Table[Sweep],
         wallets: Table[Wallet],
         holds: Table[Hold],
         positions: Table[Position],
@@ -128,6 +145,8 @@ class State:
         self.message_rates = message_rates
         self.client_orders = client_orders
         self.wallet_requests = wallet_requests
+        self.asset_totals = asset_totals
+        self.sweeps = sweeps
         self.wallets = wallets
         self.holds = holds
         self.positions = positions
@@ -138,6 +157,7 @@ class State:
         self.order_books: dict[str, Book] = {}
         self.exposures: dict[str, Exposure] = {}
         self.wakes = Wakes(books)
+        self.due_holdings: DueHoldings | None = None
 
     @classmethod
     def in_memory(cls) -> "State":
@@ -150,6 +170,8 @@ class State:
             message_rates=MemoryTable(),
             client_orders=MemoryTable(),
             wallet_requests=MemoryTable(),
+            asset_totals=MemoryTable(),
+            sweeps=MemoryTable(),
             wallets=MemoryTable(),
             holds=MemoryTable(),
             positions=MemoryTable(),

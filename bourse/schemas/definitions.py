@@ -45,6 +45,7 @@ ROW_RECORDS: Final = (
     "WalletRequest",
     "MessageRate",
     "Sweep",
+    "AssetTotal",
     "Wallet",
     "Hold",
     "Position",

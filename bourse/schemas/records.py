@@ -651,6 +651,12 @@ class Sweep(Record, frozen=True, gc=False):
     after: str | None = None
 
 
+class AssetTotal(Record, frozen=True, gc=False):
+    """What accounts of this partition have brought in of an asset; table asset_totals, key asset."""
+
+    amount: int
+
+
 class Wallet(Record, frozen=True, gc=False):
     """Balances of an account in an asset; table wallets, key account/asset."""
 
@@ -803,6 +809,7 @@ ROW_RECORDS: Final[tuple[type[Record], ...]] = (
     WalletRequest,
     MessageRate,
     Sweep,
+    AssetTotal,
     Wallet,
     Hold,
     Position,

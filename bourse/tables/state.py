@@ -6,6 +6,7 @@ from typing import Any, Final
 from bourse.pipeline.state import State
 from bourse.streaming.stores import ChangelogIdentity
 from bourse.tables.accounts import ACCOUNTS
+from bourse.tables.asset_totals import ASSET_TOTALS
 from bourse.tables.books import BOOKS
 from bourse.tables.client_orders import CLIENT_ORDERS
 from bourse.tables.halts import HALTS
@@ -17,6 +18,7 @@ from bourse.tables.obligations import OBLIGATIONS
 from bourse.tables.positions import POSITIONS
 from bourse.tables.resting_orders import RESTING_ORDERS
 from bourse.tables.store import Store
+from bourse.tables.sweeps import SWEEPS
 from bourse.tables.table import RowCodec, TableSpec
 from bourse.tables.waiting_orders import WAITING_ORDERS
 from bourse.tables.wallet_requests import WALLET_REQUESTS
@@ -30,6 +32,8 @@ TABLES: Final[tuple[TableSpec[Any], ...]] = (
     MESSAGE_RATES,
     CLIENT_ORDERS,
     WALLET_REQUESTS,
+    ASSET_TOTALS,
+    SWEEPS,
     WALLETS,
     HOLDS,
     POSITIONS,
@@ -63,6 +67,8 @@ def _state(store: Store) -> State:
         message_rates=tables["message_rates"],
         client_orders=tables["client_orders"],
         wallet_requests=tables["wallet_requests"],
+        asset_totals=tables["asset_totals"],
+        sweeps=tables["sweeps"],
         wallets=tables["wallets"],
         holds=tables["holds"],
         positions=tables["positions"],

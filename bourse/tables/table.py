@@ -84,6 +84,25 @@ class StoredTable(Generic[R]):
         found.update((key, row) for key, row in self._written.items() if key.startswith(prefix))
         return iter(sorted(((k, row) for k, row in found.items() if row is not None), key=_key))
 
+    def page(self, after: str, limit: int) -> list[tuple[str, R]]:
+        """Return the first rows whose keys come after `after`, in key order, no more than `limit`."""
+        found: list[tuple[str, R]] = []
+        written, last = self._written, None
+        for raw_key, raw in self._rocks.items(from_key=f"{after}\0".encode()):
+            if len(found) == limit:
+                break
+            last = raw_key.decode()
+            if last not in written:
+                found.append((last, self._decode(raw)))
+        else:
+            last = None
+        found.extend(
+            (key, row)
+            for key, row in written.items()
+            if row is not None and key > after and (last is None or key <= last)
+        )
+        return sorted(found, key=_key)[:limit]
+
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """Return this cycle's writes as key and encoded row, each key once."""
         encode = self._encode

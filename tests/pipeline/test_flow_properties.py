@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bourse.audit import Auditor
-from bourse.pipeline.simulate import SimEvent
+from bourse.pipeline.simulate import SimEvent, Simulation
 from tests.account_strategies import FlowWriter, Workers, next_event, opening_deposits, reference_data
 from tests.audit.logs import Log, failures
 
@@ -92,3 +92,18 @@ def test_any_interleaving_of_partitions_and_topics_adds_up(
         auditor.feed(entry)
     assert failures(auditor.report()) == {}
     assert not auditor.owes()
+
+
+@given(flows)
+def test_what_is_due_is_the_same_after_a_restart(flow: tuple[Random, int]) -> None:
+    dice, length = flow
+    writer = FlowWriter()
+    events = [*reference_data(), *opening_deposits(writer)]
+    events.extend(next_event(writer, dice) for _ in range(length))
+    events.extend(writer.settle_everything())
+    kept, restarted = Simulation(), Simulation()
+    for event in events:
+        # What is derived from tables is not there after a restart.
+        restarted.state.due_holdings = None
+        restarted.state.exposures.clear()
+        assert restarted.feed(event) == kept.feed(event)

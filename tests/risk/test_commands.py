@@ -1,5 +1,7 @@
 """Deposits and withdrawals: once for each request, never more out than is available, and a log of every refusal."""
 
+import datetime as dt
+
 import pytest
 
 from bourse.pipeline import risk
@@ -7,6 +9,8 @@ from bourse.pipeline.digests import command_digest
 from bourse.pipeline.reasons import Reason
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
+    MarketState,
+    SessionKind,
     TransactionKind,
     Wallet,
     WalletAction,
@@ -73,12 +77,40 @@ def test_an_amount_is_above_0(action: WalletAction, amount: int) -> None:
     )
 
 
-@pytest.mark.parametrize("wallet", [Wallet(1, 0, 0), Wallet(0, 1, 0), Wallet(0, 0, 1)])
-def test_a_deposit_that_could_not_be_counted_is_refused(wallet: Wallet) -> None:
+def test_no_more_is_taken_in_than_any_wallet_could_ever_count() -> None:
+    # Given another account's deposit, which one buyer or another may pay all to this one
     state = ready_state()
-    state.wallets.put("ANN/EUR", wallet)
-    assert decide(state, command(amount=INT64_MAX, request_id="w1")).reason == Reason.BALANCE_OVERFLOW
-    assert decide(state, command(amount=INT64_MAX - 1, request_id="w2")).kind is TransactionKind.DEPOSIT
+    decide(state, command(amount=10, account_id="BEN"))
+    refused = decide(state, command(amount=INT64_MAX - 9, request_id="w1"))
+    assert (refused.kind, refused.reason) == (TransactionKind.REFUSED, Reason.BALANCE_OVERFLOW)
+    assert decide(state, command(amount=INT64_MAX - 10, request_id="w2")).kind is TransactionKind.DEPOSIT
+    assert decide(state, command(amount=1, request_id="w3")).reason == Reason.BALANCE_OVERFLOW
+    # What is taken out makes room, and each asset counts by itself.
+    decide(state, command(WITHDRAW, amount=1, request_id="w4"))
+    assert decide(state, command(amount=1, request_id="w5")).kind is TransactionKind.DEPOSIT
+    assert decide(state, command(asset="AAA", amount=INT64_MAX, request_id="w6")).reason is None
+
+
+def test_each_partition_takes_in_its_part() -> None:
+    state = ready_state()
+    for request_id, amount, kind in (
+        ("w1", INT64_MAX // 3 + 1, TransactionKind.REFUSED),
+        ("w2", INT64_MAX // 3, TransactionKind.DEPOSIT),
+    ):
+        asked = command(amount=amount, request_id=request_id)
+        ((_, _, done, _),) = risk.handle(state, "wallet-commands", "w", asked, 7, partitions=3)
+        assert isinstance(done, WalletTransaction)
+        assert done.kind is kind
+
+
+def test_a_request_belongs_to_no_earlier_date_than_the_markets() -> None:
+    state = ready_state()
+    later = MONDAY + dt.timedelta(3)
+    state.markets.put("XONE", MarketState("XONE", SessionKind.OPEN, later))
+    decide(state, command(request_id="w1"))
+    row = state.wallet_requests.get("ANN/w1")
+    assert row is not None
+    assert row.business_day == later
 
 
 def test_a_repeated_request_moves_nothing() -> None:

@@ -159,6 +159,17 @@ def test_obligations_settle_by_date_and_market_in_the_order_of_their_dates() -> 
     assert statuses(happens(state, SessionKind.OPEN, WEDNESDAY, "XTWO")) == [("ANN/BBB/2024-01-08", SETTLED)]
 
 
+@pytest.mark.parametrize("days", [1, 2, 5, settlement.MOST_DAYS, settlement.MOST_DAYS + 1, 2_900_000])
+def test_all_that_fell_due_since_the_last_date_settles_however_long_ago_that_was(days: int) -> None:
+    state = ready_state()
+    happens(state, SessionKind.OPEN, MONDAY)
+    date = MONDAY + dt.timedelta(days)
+    for number, due in enumerate((TUESDAY, date, date - dt.timedelta(days // 2))):
+        handle(state, side_of(Side.SELL, 1, 3, symbol=f"S{number}", settlement_date=max(due, TUESDAY)))
+    assert len(happens(state, SessionKind.OPEN, date)) == 3
+    assert [key for key, _ in state.obligations.scan("")] == ["/XONE"]
+
+
 def test_a_trade_after_its_settlement_date_is_an_obligation_of_its_own_settled_at_once() -> None:
     state = ready_state()
     handle(state, side_of(Side.BUY, 10, 3_000))

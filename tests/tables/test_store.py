@@ -7,6 +7,7 @@ import pytest
 
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
+from bourse.schemas.records import Wallet
 from bourse.streaming.stores import ChangelogIdentity
 from bourse.tables.state import open_store, state_of
 from bourse.tables.store import Store
@@ -41,3 +42,23 @@ def test_a_wiped_store_is_empty_and_takes_writes(opened: Open) -> None:
     store.close()
     assert opened().position == 3
     assert held is not None
+
+
+def test_a_page_shows_what_is_written_over_what_is_stored(opened: Open) -> None:
+    store = opened()
+    table = state_of(store).wallets
+    for number in range(0, 10, 2):
+        table.put(f"ANN/{number}", Wallet(number))
+    store.changes()
+    store.commit(1)
+    # Given 0, 2, 4, 6 and 8 on disk, and this cycle's writes: 2 gone, 4 changed, 3 and 9 new
+    table.delete("ANN/2")
+    for number in (3, 4, 9):
+        table.put(f"ANN/{number}", Wallet(100 + number))
+    rows = [
+        (f"ANN/{key}", Wallet(value)) for key, value in ((0, 0), (3, 103), (4, 104), (6, 6), (8, 8), (9, 109))
+    ]
+    for limit in range(1, 8):
+        assert table.page("", limit) == rows[:limit]
+        for place, (key, _) in enumerate(rows):
+            assert table.page(key, limit) == rows[place + 1 : place + 1 + limit]

@@ -14,6 +14,7 @@ from bourse.pipeline.calendar import settlement_date
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.money import saturated
 from bourse.pipeline.outputs import Outputs, Topic
+from bourse.pipeline.positions.due import DueHoldings
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
     Instrument,
@@ -48,6 +49,8 @@ def trade(state: State, outputs: Outputs, trade: Trade, held: bool, time_ns: Tim
     settled_through = _settled_through(state, trade.venue)
     if settled_through is not None and due <= settled_through:
         _settle_row(state, outputs, key, row, trade.venue, settled_through, time_ns)
+    elif state.due_holdings is not None:
+        state.due_holdings.add(trade.venue, due, key)
 
 
 def move(state: State, outputs: Outputs, transaction: WalletTransaction, time_ns: TimeNs) -> None:
@@ -87,9 +90,22 @@ def settle(state: State, outputs: Outputs, session: SessionEvent, time_ns: TimeN
         return
     mark = PendingSettlement(date, Quantity(0), session.market)
     state.positions.put(f"{MARK}{session.market}", Position(pending=(mark,)))
-    for key, row in state.positions.scan(""):
-        if row.pending and not key.startswith(MARK):
+    for key in _due_holdings(state).take(session.market, date):
+        row = state.positions.get(key)
+        if row is not None:
             _settle_row(state, outputs, key, row, session.market, date, time_ns)
+
+
+def _due_holdings(state: State) -> DueHoldings:
+    """Return what is to be settled when; the first time, all holdings are looked through for it."""
+    due = state.due_holdings
+    if due is None:
+        due = state.due_holdings = DueHoldings()
+        for key, row in state.positions.scan(""):
+            if not key.startswith(MARK):
+                for entry in row.pending:
+                    due.add(entry.market, entry.settlement_date, key)
+    return due
 
 
 def _settled_through(state: State, market: str) -> dt.date | None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.outputs import Output, Outputs, Record
+from bourse.pipeline.purge import purge_wallet_requests
 from bourse.pipeline.risk import commands, orders
 from bourse.pipeline.state import State
 from bourse.schemas.records import Announcement, ValidatedOrder, WalletCommand
@@ -16,8 +17,10 @@ from bourse.schemas.units import TimeNs
 LETTER: Final = "r"
 
 
-def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
-    """Decide about one validated message or wallet command.
+def handle(
+    state: State, topic: str, cause: str, record: Record, time_ns: TimeNs, partitions: int = 1
+) -> list[Output]:
+    """Decide about one validated message or wallet command, in a flow of so many partitions.
 
     Raises:
         NotOurs: the record is neither, or lacks what validation always gives.
@@ -27,9 +30,11 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
         case ValidatedOrder():
             orders.decide(state, outputs, record, time_ns)
         case WalletCommand():
-            commands.decide(state, outputs, record, time_ns)
+            commands.decide(state, outputs, record, time_ns, partitions)
         case Announcement():
-            pass  # Limits and fees are read from what validation keeps, at the moment they are asked for.
+            # Limits and fees are read from what validation keeps, at the moment they are asked for.
+            if record.session is not None and record.session.symbol is None:
+                purge_wallet_requests(state, record.session.business_date)
         case _:
             message = f"risk has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)

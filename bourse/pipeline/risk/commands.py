@@ -1,15 +1,15 @@
 """Deposits and withdrawals of cash and shares: each request once, and never more out than is available."""
 
 from bourse.pipeline import wallets
-from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.digests import command_digest
 from bourse.pipeline.forms import clipped, is_id, is_name
 from bourse.pipeline.ids import pair_key
-from bourse.pipeline.money import fits
+from bourse.pipeline.markets import latest_date
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
+    AssetTotal,
     TransactionKind,
     Wallet,
     WalletAction,
@@ -17,10 +17,10 @@ from bourse.schemas.records import (
     WalletRequest,
     WalletTransaction,
 )
-from bourse.schemas.units import TimeNs
+from bourse.schemas.units import INT64_MAX, TimeNs
 
 
-def decide(state: State, outputs: Outputs, command: WalletCommand, time_ns: TimeNs) -> None:
+def decide(state: State, outputs: Outputs, command: WalletCommand, time_ns: TimeNs, partitions: int) -> None:
     """Move what was asked for, or log a refusal that moves nothing; either way the request id is used up."""
     reason = _form_refusal(command) or _account_refusal(state, command)
     if reason is not None:
@@ -34,8 +34,8 @@ def decide(state: State, outputs: Outputs, command: WalletCommand, time_ns: Time
         reason = Reason.RETRY if known.digest == digest else Reason.DUPLICATE_REQUEST
         _refuse(state, outputs, command, reason, time_ns)
         return
-    state.wallet_requests.put(key, WalletRequest(digest, utc_date(time_ns)))
-    reason = _amount_refusal(state, command)
+    state.wallet_requests.put(key, WalletRequest(digest, latest_date(state, time_ns)))
+    reason = _amount_refusal(state, command, partitions)
     if reason is not None:
         _refuse(state, outputs, command, reason, time_ns)
         return
@@ -51,28 +51,38 @@ def _account_refusal(state: State, command: WalletCommand) -> Reason | None:
     return Reason.UNKNOWN_ACCOUNT if state.accounts.get(command.account_id) is None else None
 
 
-def _amount_refusal(state: State, command: WalletCommand) -> Reason | None:
+def _amount_refusal(state: State, command: WalletCommand, partitions: int) -> Reason | None:
+    """Refuse what is no amount, is not there, or might one day be more than a wallet can count.
+
+    Trades move an asset between accounts and fees take some away, so no wallet ever has more than was brought in in all.
+    As long as each of the partitions takes in no more than its part of what a `long` can say, no sum can be too big for one.
+    """
     if command.amount <= 0:
         return Reason.INVALID_AMOUNT
-    wallet = wallets.balances(state, command.account_id, command.asset)
     if command.action is WalletAction.WITHDRAW:
-        return Reason.INSUFFICIENT_BALANCE if command.amount > wallet.available else None
-    # Everything that is the account's must fit, so that what is blocked or unsettled can always become available.
-    total = wallet.available + wallet.blocked + wallet.unsettled + command.amount
-    return None if fits(total) else Reason.BALANCE_OVERFLOW
+        available = wallets.balances(state, command.account_id, command.asset).available
+        return Reason.INSUFFICIENT_BALANCE if command.amount > available else None
+    too_much = _brought_in(state, command.asset) + command.amount > INT64_MAX // partitions
+    return Reason.BALANCE_OVERFLOW if too_much else None
+
+
+def _brought_in(state: State, asset: str) -> int:
+    row = state.asset_totals.get(asset)
+    return 0 if row is None else row.amount
 
 
 def _move(state: State, outputs: Outputs, command: WalletCommand, time_ns: TimeNs) -> None:
     if command.action is WalletAction.DEPOSIT:
-        step = (TransactionKind.DEPOSIT, command.amount, command.amount, 0, 0)
+        kind, change = TransactionKind.DEPOSIT, command.amount
     else:
-        step = (TransactionKind.WITHDRAWAL, command.amount, -command.amount, 0, 0)
+        kind, change = TransactionKind.WITHDRAWAL, -command.amount
+    state.asset_totals.put(command.asset, AssetTotal(_brought_in(state, command.asset) + change))
     wallets.post(
         state,
         outputs,
         command.account_id,
         command.asset,
-        [step],
+        [(kind, command.amount, change, 0, 0)],
         time_ns,
         request_id=command.request_id,
     )

@@ -9,7 +9,13 @@ from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.digests import order_digest
 from bourse.pipeline.forms import clipped
 from bourse.pipeline.ids import order_id, pair_key, shortened
-from bourse.pipeline.markets import business_date, entry_refusal, phase_of, trading_refusal
+from bourse.pipeline.markets import (
+    business_date,
+    entry_refusal,
+    latest_date,
+    phase_of,
+    trading_refusal,
+)
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
@@ -173,7 +179,7 @@ def _change(request: _Request) -> ClientOrder:
         return _refused(request, refusal, target.order_id)
     _accept(request, target.symbol, target.side, target.order_id)
     if order.action is OrderAction.CANCEL:
-        return _remembered(request, target.order_id)
+        return _remembered(request, target.order_id, target.symbol)
     return ClientOrder(
         target.order_id, request.digest, target.symbol, target.side, _day(request, target.symbol)
     )
@@ -200,15 +206,14 @@ def _replace_refusal(request: _Request, target: _Target) -> Refusal | None:
 
 
 def _day(request: _Request, symbol: str | None) -> dt.date:
-    """Return the business day that a client order id belongs to: the market's if it has one, else that of the time."""
     instrument = _instrument(request.state, symbol)
     date = None if isinstance(instrument, Refusal) else business_date(request.state, instrument.market)
-    return date or utc_date(request.time_ns)
+    return date or latest_date(request.state, request.time_ns)
 
 
-def _remembered(request: _Request, meant: str) -> ClientOrder:
+def _remembered(request: _Request, meant: str, symbol: str | None = None) -> ClientOrder:
     """Return the row of a request that no later one can mean."""
-    return ClientOrder(meant, request.digest, None, None, _day(request, request.order.symbol))
+    return ClientOrder(meant, request.digest, None, None, _day(request, symbol or request.order.symbol))
 
 
 def _refused(request: _Request, refusal: Refusal, meant: str | None = None) -> ClientOrder:

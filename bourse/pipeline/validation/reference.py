@@ -6,6 +6,7 @@ from typing import Final
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import clipped, is_name
 from bourse.pipeline.ids import pair_key
+from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
     Account,
@@ -43,6 +44,8 @@ def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
         state.instruments.put(announcement.instrument.symbol, announcement.instrument)
     if announcement.session is not None:
         _learn_session(state, announcement.session, time_ns)
+        if announcement.session.symbol is None:
+            purge_client_orders(state, announcement.session.business_date)
 
 
 def begin_market(state: State, market: str, date: dt.date) -> dt.date:
