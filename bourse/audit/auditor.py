@@ -23,11 +23,14 @@ from bourse.audit.holdings import Holdings
 from bourse.audit.hops import UNDER_WAY, Hops
 from bourse.audit.identity import Identity
 from bourse.audit.legs import Calendar, Legs, Pairing
+from bourse.audit.limits import Limits
 from bourse.audit.lives import Lives
 from bourse.audit.money import Wallets
 from bourse.audit.obligations import Netting, Obligations
 from bourse.audit.retries import Retries
+from bourse.audit.state import State
 from bourse.schemas.records import (
+    Account,
     Announcement,
     ApprovedOrder,
     BookUpdate,
@@ -84,13 +87,15 @@ class Auditor:
         self._obligations = Obligations(ledger)
         self._depth = Depth(ledger)
         self._books = Books(ledger)
+        self._limits = Limits(ledger)
+        self._state = State()
         self._handlers: dict[str, _Handler] = {
             "orders": lambda entry, _: self._hops.order(entry),
             "wallet-commands": lambda entry, _: self._hops.command(entry),
             "instruments": lambda entry, _: self._hops.published(entry),
             "corporate-actions": lambda entry, _: self._hops.published(entry),
             "sessions": lambda entry, _: self._hops.published(entry),
-            "accounts": lambda entry, _: self._hops.passed(entry),
+            "accounts": self._account,
             "announcements": self._announcement,
             "validated": self._validated,
             "risk-approved": self._approved,
@@ -103,13 +108,16 @@ class Auditor:
             "positions": self._position,
             "settlements": self._settlement,
             "dead-letters": self._dead_letter,
+            CHANGELOG: lambda entry, _: self._state.row(entry),
         }
 
     def feed(self, entry: Entry) -> None:
         """Take in the next record of a topic partition."""
         self._records += 1
         if entry.record is None:
-            if entry.topic != CHANGELOG:
+            if entry.topic == CHANGELOG:
+                self._state.row(entry)
+            else:
                 self._hops.poison(entry)
             return
         handle = self._handlers.get(entry.topic)
@@ -134,10 +142,12 @@ class Auditor:
         self._obligations.conclude(ledger, at_rest=at_rest)
         self._depth.conclude(ledger)
         self._books.conclude(ledger, at_rest=at_rest)
+        self._limits.conclude(ledger, at_rest=at_rest)
         if at_rest:
             self._conclude_at_rest(ledger)
         else:
             ledger.leave_out(Equation.A10, UNDER_WAY)
+            ledger.leave_out(Equation.A15, UNDER_WAY)
         for equation, reason in _ELSEWHERE.items():
             ledger.leave_out(equation, reason)
         return ledger.report(self._records)
@@ -148,6 +158,9 @@ class Auditor:
 
     def _conclude_at_rest(self, ledger: Ledger) -> None:
         rest.check_blocked(ledger, self._lives, self._wallets)
+        self._state.compare(
+            ledger, self._identity, self._wallets, self._holdings, self._obligations, self._lives
+        )
         if self._legs.has_open:
             for equation in (Equation.A7, Equation.A8, Equation.A12, Equation.A14):
                 ledger.leave_out(equation, "totals were not added up, as not every leg is whole (see A13)")
@@ -181,6 +194,11 @@ class Auditor:
         if record.instrument is not None:
             self._wallets.symbols.add(record.instrument.symbol)
             self._holdings.instrument(record.instrument)
+            self._limits.instrument(record.instrument)
+
+    def _account(self, entry: Entry, record: Account) -> None:
+        self._hops.passed(entry)
+        self._limits.account(entry, record)
 
     def _validated(self, entry: Entry, record: ValidatedOrder) -> None:
         if record.event_id:
@@ -193,6 +211,7 @@ class Auditor:
         if record.event_id:
             self._way(entry, record.event_id)
             self._identity.at_home(entry, "symbol", record.symbol)
+            self._limits.approved(entry, record)
         self._hops.approved(entry, record)
         self._lives.approved(entry, record)
         self._books.approved(entry, record)

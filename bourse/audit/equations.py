@@ -108,6 +108,12 @@ class Report(NamedTuple):
         """The findings of equations that do not hold."""
         return tuple(finding for finding in self.findings if finding.result is Result.FAILED)
 
+    def with_finding(self, finding: Finding) -> "Report":
+        """Return the report with another verdict on one equation, which was reached elsewhere."""
+        return self._replace(
+            findings=tuple(finding if one.equation is finding.equation else one for one in self.findings)
+        )
+
     def finding(self, equation: Equation) -> Finding:
         """Return what was found about one equation."""
         return next(finding for finding in self.findings if finding.equation is equation)

@@ -2,9 +2,10 @@
 
 
 class CliError(Exception):
-    """An expected failure: shown as its sentence and advice, without a traceback, with exit code 1."""
+    """An expected failure: shown as its sentence and advice, without a traceback, with exit code 1 or one that it names."""
 
-    def __init__(self, problem: str, advice: str = "") -> None:
+    def __init__(self, problem: str, advice: str = "", code: int = 1) -> None:
         super().__init__(problem)
         self.problem = problem
         self.advice = advice
+        self.code = code

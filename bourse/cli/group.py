@@ -86,7 +86,7 @@ class Group:
         """
         if not places:
             return {}
-        committed = self._committed(places)
+        committed = self.committed(places)
         stable, ends = self.stable_ends(places), self.ends(places)
         known = committed | self.starts(places - committed.keys())
         return {
@@ -144,7 +144,8 @@ class Group:
         is_gone = description.state in (ConsumerGroupState.DEAD, ConsumerGroupState.EMPTY)
         return [] if is_gone else list(description.members)
 
-    def _committed(self, places: frozenset[Place]) -> dict[Place, int]:
+    def committed(self, places: frozenset[Place]) -> dict[Place, int]:
+        """Return the committed offset of each of the places that has one."""
         request = ConsumerGroupTopicPartitions(self.name, [TopicPartition(*place) for place in places])
 
         def ask() -> dict[Place, int]:

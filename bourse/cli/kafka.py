@@ -90,3 +90,9 @@ def partition_count(client: AdminClient, settings: Settings) -> int:
         msg = f"Kafka at {settings.broker} has no topic {orders}."
         raise CliError(msg, "Make the topics with `bourse topics apply` (`bourse up` does it too).")
     return len(topics[orders].partitions)
+
+
+def kafka_failure(error: KafkaException) -> CliError:
+    """Say in a person's words that Kafka refused or did not answer."""
+    problem = f"Kafka at {Settings.read().broker}: {error.args[0].str()}."
+    return CliError(problem, "Is it running? `bourse broker status` looks, `bourse broker start` starts one.")

@@ -16,7 +16,8 @@ from typer.main import get_command
 
 from bourse.cli.console import show_error, warn
 from bourse.cli.errors import CliError
-from bourse.settings import Settings, SettingsError, unknown_variables
+from bourse.cli.kafka import kafka_failure
+from bourse.settings import SettingsError, unknown_variables
 
 # In the order of `bourse --help`: what runs the market, what feeds and reads it, what is below.
 COMMANDS = {
@@ -26,6 +27,7 @@ COMMANDS = {
     "status": "bourse.cli.status:status",
     "publish": "bourse.cli.publish:publish",
     "tail": "bourse.cli.tail:tail",
+    "audit": "bourse.cli.audit:audit",
     "simulate": "bourse.cli.simulate:simulate",
     "worker": "bourse.cli.worker:worker",
     "broker": "bourse.cli.broker:app",
@@ -89,16 +91,10 @@ def main() -> Never:
     except SettingsError as error:
         _fail(CliError(str(error), "`bourse settings` lists every setting."), 2)
     except CliError as error:
-        _fail(error, 1)
+        _fail(error, error.code)
     except KafkaException as error:
         _fail(kafka_failure(error), 1)
     sys.exit(0)
-
-
-def kafka_failure(error: KafkaException) -> CliError:
-    """Say in a person's words that Kafka refused or did not answer."""
-    problem = f"Kafka at {Settings.read().broker}: {error.args[0].str()}."
-    return CliError(problem, "Is it running? `bourse broker status` looks, `bourse broker start` starts one.")
 
 
 def _fail(error: CliError, code: int) -> Never:

@@ -32,6 +32,16 @@ class Log:
         key = None if is_input else event.key
         self.entries.append(Entry(str(event.topic), 0, offset, event.timestamp_ms, key, event.record))
 
+    def changelog(self) -> list[Entry]:
+        """Return the rows of the simulation's tables as a changelog has them."""
+        state = self._simulation.state
+        rows = [
+            (f"{table}/{key}", row)
+            for table in ("wallets", "positions", "obligations", "holds", "resting_orders", "waiting_orders")
+            for key, row in getattr(state, table).scan("")
+        ]
+        return [Entry("changelog", 0, offset, 0, key, row) for offset, (key, row) in enumerate(rows)]
+
 
 def random_log(dice: Random, length: int, *, settled: bool = True) -> list[Entry]:
     """Return the log of a random flow, with every trade settled at its end if asked for."""
