@@ -17,7 +17,7 @@ from bourse.pipeline.matching.prevention import (
     prevent,
 )
 from bourse.pipeline.matching.turn import Turn
-from bourse.pipeline.money import fee
+from bourse.pipeline.money import fee, saturated
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
@@ -88,7 +88,7 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
 def pause(turn: Turn) -> None:
     """Pause trading for as long as the instrument says."""
     memory = turn.memory
-    until = TimeNs(turn.clock_ns + max(0, memory.pause_time_ns))
+    until = TimeNs(saturated(turn.clock_ns + max(0, memory.pause_time_ns)))
     turn.memory = replace(memory, paused_until_time_ns=until)
     turn.has_news = True
 

@@ -40,6 +40,7 @@ def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, ti
             wake(turn)
             _act(turn, session.kind)
             fire(turn)
+            _expire_with_its_instrument(turn, session)
             turn.finish()
 
 
@@ -128,6 +129,17 @@ def _close(turn: Turn, before: SessionKind) -> None:
     for order in sorted(ending, key=_arrival):
         turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
     _end_auction_orders(turn)
+
+
+def _expire_with_its_instrument(turn: Turn, session: SessionEvent) -> None:
+    """Expire everything when the last day of an instrument is over."""
+    instrument = turn.state.instruments.get(turn.symbol)
+    if instrument is None or instrument.expiry_date is None:
+        return
+    days_left = (instrument.expiry_date - session.business_date).days
+    if days_left < 0 or (days_left == 0 and turn.phase is SessionKind.CLOSED):
+        for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
+            turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
 
 
 def learn(state: State, outputs: Outputs, cause: str, instrument: Instrument, time_ns: TimeNs) -> None:

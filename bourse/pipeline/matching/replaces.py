@@ -21,6 +21,7 @@ from bourse.pipeline.matching.execution import refusal_to_trade
 from bourse.pipeline.matching.prevention import smaller
 from bourse.pipeline.matching.stops import set_off, wait_for_price
 from bourse.pipeline.matching.turn import NOTHING, Turn
+from bourse.pipeline.money import saturated
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
@@ -80,7 +81,7 @@ def _stop_price(order: ApprovedOrder, target: RestingOrder) -> Price | None:
     if target.stop_price is None or target.trail_amount is None or order.trail_amount is None:
         return target.stop_price
     further = order.trail_amount - target.trail_amount
-    return Price(target.stop_price + (further if target.side is Side.BUY else -further))
+    return Price(saturated(target.stop_price + (further if target.side is Side.BUY else -further)))
 
 
 def _refusal(turn: Turn, order: ApprovedOrder, target: RestingOrder, changed: RestingOrder) -> Refusal | None:

@@ -16,7 +16,7 @@ from bourse.pipeline.ids import pair_key
 from bourse.pipeline.markets import CALL_PHASES, business_date, clock, phase_of, trading_refusal
 from bourse.pipeline.matching.auction import Uncrossing, uncrossing
 from bourse.pipeline.matching.book import Book
-from bourse.pipeline.money import saturated
+from bourse.pipeline.money import BASIS_POINTS, saturated
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
@@ -118,7 +118,8 @@ class Turn:
     def learn(self, order: ApprovedOrder) -> None:
         """Remember what an order says of its instrument."""
         memory = self.memory
-        said = (order.market, order.reference_price, order.price_band_bps, order.pause_time_ns)
+        # A price of 0 is how operators say that there is none.
+        said = (order.market, order.reference_price or None, order.price_band_bps, order.pause_time_ns)
         known = (memory.market, memory.reference_price, memory.price_band_bps, memory.pause_time_ns)
         if said != known:
             market, reference_price, band, pause_time_ns = said
@@ -151,9 +152,14 @@ class Turn:
             if middle is None or memory.price_band_bps is None:
                 self._band = _EVERY_PRICE
             else:
-                reach = middle * memory.price_band_bps // 10_000
+                reach = middle * memory.price_band_bps // BASIS_POINTS
                 self._band = (Price(middle - reach), Price(middle + reach))
         return self._band
+
+    def reset_band(self) -> None:
+        """Measure the band from the last price from here on: an auction has found it."""
+        self.memory = replace(self.memory, last_price=self.last_price)
+        self._band = None
 
     def is_paused(self) -> bool:
         """Say whether trading pauses because a trade would have been outside of the band."""

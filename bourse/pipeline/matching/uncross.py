@@ -23,6 +23,7 @@ def uncross(turn: Turn) -> None:
     while (found := uncrossing(turn.book, turn.reference_price())) is not None:
         while (pair := _next_pair(turn, found.price)) is not None:
             _meet(turn, *pair, found.price)
+        turn.reset_band()
 
 
 def _next_pair(turn: Turn, price: Price) -> tuple[RestingOrder, RestingOrder] | None:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from bourse.pipeline.matching.ranked import Ranked
+from bourse.pipeline.money import saturated
 from bourse.schemas.records import RestingOrder, Side
 from bourse.schemas.units import INT64_MAX, Price
 
@@ -38,7 +39,7 @@ def trailed(order: RestingOrder, price: Price) -> RestingOrder:
     """Return a trailing stop after a trade: its stop keeps its distance, and never moves away from the market."""
     assert order.trail_amount is not None, order
     sign = _SIGN[order.side]
-    stop = Price(price + sign * order.trail_amount)
+    stop = Price(saturated(price + sign * order.trail_amount))
     if order.stop_price is not None and stop * sign >= order.stop_price * sign:
         return order
     return replace(order, stop_price=stop)
