@@ -257,7 +257,7 @@ class Workers:
         self._partitions = partitions
         self._pace = pace
         self._stages = stages(partitions)
-        self._states = [State.in_memory() for _ in range(partitions)]
+        self.states = [State.in_memory() for _ in range(partitions)]
         self._streams: dict[Stream, deque[tuple[Record, str, str | None]]] = defaultdict(deque)
         self._handed_over = {(hop.topic, hop.reader) for hop in hops() if hop.handed_over and hand_over}
         self._offsets: Counter[tuple[Topic, int]] = Counter()
@@ -310,7 +310,7 @@ class Workers:
                     self._handle(stage, topic, partition, record, cause)
 
     def _handle(self, stage: Stage, topic: Topic, partition: int, record: Record, cause: str) -> None:
-        state = self._states[partition]
+        state = self.states[partition]
         outputs = stage.handle(state, topic, cause, record, time_of(record, 0))
         inner: list[tuple[Stream, Record, str]] = []
         for output_topic, key, output, named in outputs:

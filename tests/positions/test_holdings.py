@@ -99,6 +99,20 @@ def test_a_sale_takes_its_share_of_the_cost_and_the_last_unit_the_rest() -> None
     assert (last.cost, last.realised_pnl, last.average_price, last.quantity) == (0, -1, 0, 0)
 
 
+def test_a_contract_is_worth_its_multiplier() -> None:
+    state = ready_state()
+    (bought,) = updates(state, trade(Side.BUY, 4, 10, multiplier=50))
+    assert (bought.cost, bought.average_price, bought.cash_delta) == (2_000, 10, -2_003)
+    (sold,) = updates(state, trade(Side.SELL, 1, 13, multiplier=50))
+    assert (sold.realised_pnl, sold.cost, sold.market_value) == (150, 1_500, 1_950)
+    (settled,) = happens(state, SessionKind.OPEN, TUESDAY)
+    assert (settled.market_value, settled.average_price, settled.multiplier) == (1_950, 10, 50)
+    # What comes in without a trade comes in at the reference price of so many units.
+    state.instruments.put("AAA", Instrument("AAA", reference_price=20, multiplier=50))
+    (deposited,) = updates(state, moved(TransactionKind.DEPOSIT, 1))
+    assert deposited.cost == 1_500 + 1_000
+
+
 def test_a_short_holding_is_valued_by_the_same_rule() -> None:
     # Only orders that entered behind risk can sell what is not there.
     state = ready_state()

@@ -193,6 +193,15 @@ def test_a_replace_of_a_stop_moves_its_worst_price_with_its_stop_price() -> None
     assert hold_of(state).blocked == 30_950
 
 
+def test_a_replace_of_a_trailing_stop_moves_its_worst_price_with_its_distance() -> None:
+    state = given(**COLLARED)
+    worst_price(state, OrderType.TRAILING_STOP, trail_amount=100)
+    asked = replaced(state, trail_amount=200)
+    assert isinstance(asked, ApprovedOrder)
+    assert (asked.protective_price, asked.trail_amount) == (1_235, 200)
+    assert hold_of(state).blocked == 12_350
+
+
 @pytest.mark.parametrize("order_type", [OrderType.MARKET, OrderType.TRAILING_STOP])
 def test_a_replace_without_prices_keeps_the_worst_price(order_type: OrderType) -> None:
     state = given(**COLLARED)
@@ -212,7 +221,8 @@ def test_a_replace_without_prices_keeps_the_worst_price(order_type: OrderType) -
         (OrderType.STOP, {"stop_price": 1_000}, {"price": 1_000}, Reason.INVALID_INSTRUCTION),
         (OrderType.MARKET, {}, {"price": 1_000}, Reason.INVALID_INSTRUCTION),
         (OrderType.LIMIT, {"price": 1_000}, {"stop_price": 1_000}, Reason.INVALID_INSTRUCTION),
-        (OrderType.TRAILING_STOP, {"trail_amount": 5}, {"stop_price": 1_000}, Reason.INVALID_INSTRUCTION),
+        (OrderType.STOP, {"stop_price": 1_000}, {"trail_amount": 5}, Reason.INVALID_INSTRUCTION),
+        (OrderType.STOP, {"stop_price": 1_000}, {"display_quantity": 5}, Reason.INVALID_INSTRUCTION),
     ],
 )
 def test_a_replace_changes_only_what_the_order_has(

@@ -43,7 +43,7 @@ def trade(state: State, outputs: Outputs, trade: Trade, held: bool, time_ns: Tim
     change = trade.quantity if trade.side is Side.BUY else -trade.quantity
     due = settlement_date(trade.venue, trade.trade_date, trade.settlement_days)
     pending = _with_pending(before.pending, due, trade.venue, change)
-    row = _traded(before, change, trade.price, pending)
+    row = _traded(before, change, trade, pending)
     state.positions.put(key, row)
     _report_trade(outputs, trade, row, change, due, held, time_ns)
     settled_through = _settled_through(state, trade.venue)
@@ -127,6 +127,7 @@ def _settle_row(
                 row.realised_pnl,
                 row.market_price,
                 tuple(other for other in row.pending if other is not entry),
+                row.multiplier,
             )
             state.positions.put(key, row)
             instrument = state.instruments.get(symbol)
@@ -156,31 +157,33 @@ def _with_pending(
     return (*others, PendingSettlement(due, Quantity(change), market)) if change else others
 
 
-def _traded(before: Position, change: int, price: Price, pending: tuple[PendingSettlement, ...]) -> Position:
+def _traded(before: Position, change: int, trade: Trade, pending: tuple[PendingSettlement, ...]) -> Position:
     """Fold a trade into a holding. Short holdings only come from orders that entered behind risk; the same rule holds."""
     held, cost, realised = before.quantity, before.cost, before.realised_pnl
-    opened = change
+    opened, unit = change, trade.price * trade.multiplier
     if held and (held > 0) is not (change > 0):
         closed = min(abs(change), abs(held)) if change > 0 else -min(abs(change), abs(held))
         taken = cost if closed == -held else cost * abs(closed) // abs(held)
-        realised = saturated(realised - closed * price - taken)
+        realised = saturated(realised - closed * unit - taken)
         cost = Cash(cost - taken)
         opened = change - closed
     return Position(
         Quantity(held + change),
         before.settled_quantity,
-        saturated(cost + opened * price),
+        saturated(cost + opened * unit),
         realised,
-        price,
+        trade.price,
         pending,
+        trade.multiplier,
     )
 
 
 def _moved(before: Position, change: int, instrument: Instrument | None) -> Position:
     """Fold a deposit, which comes in at the reference price, or a withdrawal, which takes its share of the cost."""
+    multiplier = before.multiplier if instrument is None else instrument.multiplier
     reference = 0 if instrument is None else instrument.reference_price or 0
     if change > 0:
-        cost = before.cost + change * reference
+        cost = before.cost + change * reference * multiplier
     elif before.quantity + change > 0:
         cost = before.cost - before.cost * -change // before.quantity
     else:
@@ -192,6 +195,7 @@ def _moved(before: Position, change: int, instrument: Instrument | None) -> Posi
         before.realised_pnl,
         before.market_price,
         before.pending,
+        multiplier,
     )
 
 
@@ -208,7 +212,7 @@ def _report_trade(
     held: bool,  # noqa: FBT001 - a fact of the trade
     time_ns: TimeNs,
 ) -> None:
-    value = row.quantity * row.market_price
+    value = row.quantity * row.market_price * row.multiplier
     outputs.put(
         Topic.POSITIONS,
         trade.account_id,
@@ -226,7 +230,7 @@ def _report_trade(
             row.market_price,
             saturated(value),
             saturated(value - row.cost),
-            Cash(-change * trade.price - trade.fee),
+            Cash(-change * trade.price * trade.multiplier - trade.fee),
             trade.fee,
             trade.trade_date,
             due,
@@ -238,6 +242,7 @@ def _report_trade(
             trade.venue,
             Quantity(0),
             held,
+            trade.multiplier,
         ),
     )
 
@@ -254,7 +259,7 @@ def _report(
     due: dt.date | None,
     time_ns: TimeNs,
 ) -> None:
-    value = row.quantity * row.market_price
+    value = row.quantity * row.market_price * row.multiplier
     outputs.put(
         Topic.POSITIONS,
         account_id,
@@ -283,9 +288,10 @@ def _report(
             row.cost,
             "" if instrument is None else instrument.market,
             Quantity(settled_delta),
+            multiplier=row.multiplier,
         ),
     )
 
 
 def _average_price(row: Position) -> Price:
-    return Price(row.cost // row.quantity) if row.quantity else Price(0)
+    return Price(row.cost // (row.quantity * row.multiplier)) if row.quantity else Price(0)

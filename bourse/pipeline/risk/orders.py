@@ -68,7 +68,7 @@ class _Terms(NamedTuple):
 
 _NO_TERMS: Final = _Terms("", "EUR", 0, 0, 1, None, None, None, TimeNs(0), 1)
 _WITH_PRICE: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_WITH_STOP_PRICE: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_WITH_STOP_PRICE: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
 def _terms(state: State, symbol: str, fee_bps_limit: int | None = None) -> _Terms:
@@ -234,20 +234,29 @@ def _replace(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: Tim
 def _changed_prices(instrument: Instrument | None, order: ValidatedOrder, hold: Hold) -> _Prices | Refusal:
     """Return the prices that a replace asks for; without any, the order keeps its own."""
     kind = hold.order_type
-    # A message that does not name a type says LIMIT.
-    if order.order_type not in {OrderType.LIMIT, kind}:
-        return Refusal(Reason.TARGET_MISMATCH, f"the order meant is a {kind}")
-    if order.price is not None and kind not in _WITH_PRICE:
-        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no price to change")
-    if order.stop_price is not None and kind not in _WITH_STOP_PRICE:
-        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no stop_price to change")
+    refusal = _kind_refusal(order, kind)
+    if refusal is not None:
+        return refusal
     if kind in _WITH_PRICE:
         return _Prices(Price(holds.last_price(hold)) if order.price is None else order.price, None)
-    if instrument is None or order.stop_price is None:
+    if instrument is None or (order.stop_price is None and order.trail_amount is None):
         return _NO_PRICES
     stop = msgspec.structs.replace(order, order_type=kind)
     worst = protective_price(instrument, stop, hold.side, Price(0))
     return worst if isinstance(worst, Refusal) else _Prices(None, worst)
+
+
+def _kind_refusal(order: ValidatedOrder, kind: OrderType) -> Refusal | None:
+    """Refuse a replace of what the order has not; a message that does not name a type says LIMIT."""
+    if order.order_type not in {OrderType.LIMIT, kind}:
+        return Refusal(Reason.TARGET_MISMATCH, f"the order meant is a {kind}")
+    if kind not in _WITH_PRICE and not (order.price is None and order.display_quantity is None):
+        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no price and no shown part to change")
+    if kind not in _WITH_STOP_PRICE and order.stop_price is not None:
+        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no stop_price to change")
+    if kind is not OrderType.TRAILING_STOP and order.trail_amount is not None:
+        return Refusal(Reason.INVALID_INSTRUCTION, f"a {kind} order has no trail_amount to change")
+    return None
 
 
 def _with_pending(hold: Hold, replace: PendingReplace) -> Hold:

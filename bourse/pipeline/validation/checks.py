@@ -96,21 +96,23 @@ def new_refusal(account: Account, instrument: Instrument, order: Order, time_ns:
 def replace_refusal(account: Account, instrument: Instrument, order: Order) -> Refusal | None:
     """Refuse a replace for what it says; without a price the order keeps its own, and a total of 0 cancels it.
 
-    Whether the order meant has a price or a stop price to change is for risk to say, which knows its kind.
+    Whether the order meant has such a price or a shown part to change is for risk to say, which knows its kind.
     """
     if (
-        order.trail_amount is not None
-        or order.display_quantity is not None
-        or order.post_only
+        order.post_only
         or order.self_trade_prevention is not SelfTradePrevention.NONE
         or order.expire_time_ns is not None
         or order.oco_group is not None
     ):
-        text = "a replace changes the quantity, the price and the stop price, and nothing else"
+        text = "a replace changes quantities and prices, and nothing else"
         return Refusal(Reason.INVALID_INSTRUCTION, text)
     if order.quantity < 0:
         return Refusal(Reason.INVALID_QUANTITY, f"quantity {order.quantity} is below 0")
-    refusal = _quantity_refusal(instrument, order.quantity) or _price_refusal(instrument, order)
+    refusal = (
+        _quantity_refusal(instrument, order.quantity)
+        or _display_refusal(instrument, order)
+        or _price_refusal(instrument, order)
+    )
     if refusal is not None or order.price is None:
         return refusal
     return value_refusal(account, instrument, order.quantity, order.price)

@@ -1,0 +1,248 @@
+"""Random flows of everything that the exchange offers, and of what careless and hostile senders make of it."""
+
+import datetime as dt
+from collections.abc import Iterator
+from random import Random
+from typing import TypeVar
+
+import msgspec
+
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.simulate import SimEvent
+from bourse.schemas.records import (
+    Account,
+    AccountStatus,
+    Instrument,
+    InstrumentStatus,
+    InstrumentType,
+    Order,
+    OrderAction,
+    OrderType,
+    SelfTradePrevention,
+    SessionEvent,
+    SessionKind,
+    Side,
+    TickBand,
+    TimeInForce,
+)
+from bourse.schemas.units import INT64_MAX, INT64_MIN
+from tests.account_strategies import MONDAY, NINE_O_CLOCK_NS, command
+
+T = TypeVar("T")
+SECOND_NS = 10**9
+
+TRADERS = (
+    Account("ANN", participant_id="P", max_open_orders=6),
+    Account("BEN", participant_id="P", max_position_value=60_000, max_messages_per_second=9),
+    Account("CID", participant_id="Q", max_concentration_bps=7_000),
+    Account("DAN", participant_id="R"),
+)
+PRODUCTS = (
+    Instrument("AAA", market="XONE", maker_fee_bps=7, taker_fee_bps=13, reference_price=300, collar_bps=500),
+    Instrument(
+        "BBB",
+        market="XTWO",
+        currency="USD",
+        lot_size=5,
+        tick_size=5,
+        tick_table=(TickBand(300, 10),),
+        settlement_days=2,
+        price_band_bps=300,
+        pause_time_ns=2 * SECOND_NS,
+    ),
+    Instrument(
+        "CCC",
+        market="XONE",
+        instrument_type=InstrumentType.FUTURE,
+        multiplier=3,
+        maker_fee_bps=250,
+        settlement_days=0,
+        reference_price=300,
+        price_band_bps=2_000,
+        max_order_value=40_000,
+        expiry_date=MONDAY + dt.timedelta(days=20),
+    ),
+)
+_NEITHER_BIG_NOR_SMALL = (290, 295, 300, 305, 310)
+_ODD = (INT64_MIN, -1, 0, 1, 3, 2**31, INT64_MAX)
+_KINDS = "n" * 30 + "r" * 9 + "ccmppphttaid"
+_PHASES = (
+    SessionKind.OPEN,
+    SessionKind.OPEN,
+    SessionKind.OPEN,
+    SessionKind.OPEN,
+    SessionKind.CLOSING_AUCTION,
+    SessionKind.CLOSED,
+    SessionKind.PRE_OPEN,
+    SessionKind.OPENING_AUCTION,
+)
+
+
+class HostileFlow:
+    """Writes inputs one after another; its clock goes forward, and most of what it writes makes sense."""
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+        self._number = 0
+        self._time_ns = NINE_O_CLOCK_NS
+        self._date = MONDAY
+        self._names: list[tuple[str, str]] = []
+        self._phases = {"XONE": 0, "XTWO": 0}
+
+    def beginning(self) -> Iterator[SimEvent]:
+        """Yield what must be known first, and money and shares for everybody."""
+        for product in PRODUCTS:
+            yield SimEvent(Topic.INSTRUMENTS, None, product)
+        for trader in TRADERS:
+            yield SimEvent(Topic.ACCOUNTS, None, trader)
+            for asset in ("EUR", "USD", *(product.symbol for product in PRODUCTS)):
+                amount = 60_000 if asset in {"EUR", "USD"} else 100
+                yield self._money(trader.account_id, asset, amount)
+
+    def next(self) -> SimEvent:
+        """Return the next input."""
+        dice = self._dice
+        self._time_ns += dice.choice((0, 1, SECOND_NS // 5, SECOND_NS))
+        match dice.choice(_KINDS):
+            case "n":
+                event = self._order(self._new())
+            case "r":
+                event = self._order(self._replace())
+            case "c" | "m" as kind:
+                event = self._order(self._taking_back(kind))
+            case "a":
+                status = dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 3))
+                account = msgspec.structs.replace(dice.choice(TRADERS), status=status)
+                event = SimEvent(Topic.ACCOUNTS, None, account)
+            case "i":
+                status = dice.choice((*InstrumentStatus, *[InstrumentStatus.ACTIVE] * 6))
+                product = msgspec.structs.replace(dice.choice(PRODUCTS), status=status)
+                event = SimEvent(Topic.INSTRUMENTS, None, product)
+            case "d":
+                asset, amount = dice.choice(("EUR", "AAA")), dice.choice((*_ODD, 500))
+                event = self._money(dice.choice(TRADERS).account_id, asset, amount)
+            case kind:
+                event = SimEvent(Topic.SESSIONS, None, self._session(kind))
+        return event
+
+    def ending(self) -> Iterator[SimEvent]:
+        """Yield what ends every halt, opens and closes every market, and then brings in every settlement date."""
+        for product in PRODUCTS:
+            yield SimEvent(Topic.INSTRUMENTS, None, product)
+        for days, kinds in (
+            (9, (SessionKind.RESUME, SessionKind.OPEN, SessionKind.CLOSED)),
+            (30, (SessionKind.TICK,)),
+        ):
+            self._date += dt.timedelta(days)
+            for market in self._phases:
+                for kind in kinds:
+                    event = SessionEvent(market, kind, None, self._date, self._time_ns)
+                    yield SimEvent(Topic.SESSIONS, None, event)
+
+    def _fresh(self) -> str:
+        self._number += 1
+        return f"c{self._number}"
+
+    def _money(self, account_id: str, asset: str, amount: int) -> SimEvent:
+        return SimEvent(
+            Topic.WALLET_COMMANDS,
+            None,
+            command(asset=asset, amount=amount, request_id=self._fresh(), account_id=account_id),
+        )
+
+    def _order(self, order: Order) -> SimEvent:
+        """Send an order, as it is or with one field gone odd."""
+        if self._dice.random() < 0.08:
+            field = self._dice.choice(
+                ("quantity", "price", "stop_price", "trail_amount", "display_quantity", "expire_time_ns")
+            )
+            order = msgspec.structs.replace(order, **{field: self._dice.choice(_ODD)})
+        return SimEvent(Topic.ORDERS, None, order)
+
+    def _maybe(self, value: T, chance: float) -> T | None:
+        return value if self._dice.random() < chance else None
+
+    def _price(self) -> int:
+        return self._dice.choice(_NEITHER_BIG_NOR_SMALL)
+
+    def _new(self) -> Order:
+        dice = self._dice
+        account_id, name = dice.choice(TRADERS).account_id, self._fresh()
+        self._names.append((account_id, name))
+        kind = dice.choice((*OrderType, OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET))
+        lasts = dice.choice((*TimeInForce, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTC))
+        quantity = dice.randint(1, 8) * 5
+        limited = kind in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+        stopped = kind in {OrderType.STOP, OrderType.STOP_LIMIT}
+        return Order(
+            OrderAction.NEW,
+            name,
+            account_id,
+            None,
+            dice.choice(PRODUCTS).symbol,
+            dice.choice(list(Side)),
+            kind,
+            lasts,
+            quantity,
+            self._price() if limited else None,
+            self._price()
+            if stopped
+            else self._maybe(self._price(), 0.3 if kind is OrderType.TRAILING_STOP else 0.01),
+            dice.choice((5, 10, 20)) if kind is OrderType.TRAILING_STOP else None,
+            self._maybe(dice.choice((5, 10)), 0.2 if limited else 0.01),
+            dice.random() < 0.1,
+            dice.choice((*SelfTradePrevention, SelfTradePrevention.NONE)),
+            self._time_ns + dice.randint(0, 9) * SECOND_NS if lasts is TimeInForce.GTD else None,
+            self._maybe(dice.choice("gh"), 0.2),
+            self._time_ns,
+        )
+
+    def _target(self) -> tuple[str, str]:
+        """Return one of the last orders' names, or one that nobody has used."""
+        return self._dice.choice([*self._names[-8:], ("ANN", "none")])
+
+    def _replace(self) -> Order:
+        account_id, target = self._target()
+        name = self._fresh()
+        self._names.append((account_id, name))
+        return Order(
+            OrderAction.REPLACE,
+            name,
+            account_id,
+            target,
+            quantity=self._dice.randint(0, 8) * 5,
+            price=self._maybe(self._price(), 0.5),
+            stop_price=self._maybe(self._price(), 0.3),
+            trail_amount=self._maybe(15, 0.1),
+            display_quantity=self._maybe(5, 0.1),
+            sent_time_ns=self._time_ns,
+        )
+
+    def _taking_back(self, kind: str) -> Order:
+        account_id, target = self._target()
+        if kind == "c":
+            return Order(OrderAction.CANCEL, self._fresh(), account_id, target, sent_time_ns=self._time_ns)
+        symbol = self._dice.choice((None, "AAA"))
+        return Order(
+            OrderAction.MASS_CANCEL, self._fresh(), account_id, symbol=symbol, sent_time_ns=self._time_ns
+        )
+
+    def _session(self, kind: str) -> SessionEvent:
+        dice = self._dice
+        market = dice.choice(list(self._phases))
+        symbol, level = None, None
+        match kind:
+            case "p":
+                self._phases[market] += 1
+                what = _PHASES[self._phases[market] % len(_PHASES)]
+                if what is SessionKind.PRE_OPEN:
+                    self._date += dt.timedelta(days=dice.randint(0, 3))
+            case "h":
+                what = dice.choice((SessionKind.HALT, *[SessionKind.RESUME] * 3))
+                symbol = dice.choice((None, "AAA", "BBB"))
+                if what is SessionKind.HALT and symbol is None:
+                    level = dice.choice((None, 1, 2, 3))
+            case _:
+                what = SessionKind.TICK
+                self._time_ns += dice.choice((0, 2, 1_000)) * SECOND_NS
+        return SessionEvent(market, what, symbol, self._date, self._time_ns, level)

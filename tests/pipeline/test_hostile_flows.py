@@ -1,0 +1,112 @@
+"""Everything at once, from careless and hostile senders: no worker stops, nothing is lost, and what is held is what is live."""
+
+from collections import Counter
+from collections.abc import Iterable
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bourse.pipeline import holds
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.simulate import SimEvent, Simulation
+from bourse.pipeline.state import State
+from bourse.schemas.records import Hold, OrderEvent, RestingOrder, Side, Trade
+from tests.account_strategies import Workers
+from tests.hostile_strategies import HostileFlow
+
+dice = st.integers(0, 2**32).map(Random)
+lengths = st.integers(20, 250)
+
+
+class Books:
+    """What left the wallets as fees."""
+
+    def __init__(self) -> None:
+        self.fees: Counter[str] = Counter()
+
+    def read(self, events: Iterable[SimEvent]) -> None:
+        for event in events:
+            if isinstance(event.record, Trade):
+                self.fees[event.record.currency] += event.record.fee
+
+    def check(self, states: list[State]) -> None:
+        """Check the states of all partitions together, at rest."""
+        there, brought_in = Counter(self.fees), Counter()
+        blocked: Counter[str] = Counter()
+        for state in states:
+            brought_in.update({asset: total.amount for asset, total in state.asset_totals.scan("")})
+            for key, wallet in state.wallets.scan(""):
+                assert min(wallet.available, wallet.blocked, wallet.unsettled) >= 0, key
+                there[key.partition("/")[2]] += wallet.available + wallet.blocked + wallet.unsettled
+                blocked[key] += wallet.blocked
+        assert there - brought_in == brought_in - there == Counter(), "money and shares are conserved"
+        live = {row.order_id: row for state in states for row in live_orders(state)}
+        held = {key.partition("/")[2]: hold for state in states for key, hold in state.holds.scan("")}
+        assert set(live) == set(held), "an order is held for as long as it lives"
+        for order_id, hold in held.items():
+            check_hold(hold, live[order_id])
+            blocked[f"{hold.account_id}/{hold.asset}"] -= hold.blocked
+        assert not any(blocked.values()), "what is blocked is what live orders hold"
+
+
+def live_orders(state: State) -> list[RestingOrder]:
+    return [row for table in (state.resting_orders, state.waiting_orders) for _, row in table.scan("")]
+
+
+def check_hold(hold: Hold, order: RestingOrder) -> None:
+    assert hold.blocked == holds.reserve(hold), hold
+    assert not hold.pending
+    assert (hold.account_id, hold.symbol, hold.side) == (order.account_id, order.symbol, order.side)
+    assert hold.order_quantity - hold.cum_quantity == order.leaves_quantity, (hold, order)
+    assert hold.side is Side.SELL or hold.price == order.price, (hold, order)
+
+
+@given(dice, lengths)
+def test_after_each_input_what_is_held_is_what_is_live(dice: Random, length: int) -> None:
+    simulation, flow, books = Simulation(), HostileFlow(dice), Books()
+    for event in flow.beginning():
+        simulation.feed(event)
+    for _ in range(length):
+        books.read(simulation.feed(flow.next()))
+        books.check([simulation.state])
+    for event in flow.ending():
+        books.read(simulation.feed(event))
+        books.check([simulation.state])
+    assert all(wallet.unsettled == 0 for _, wallet in simulation.state.wallets.scan(""))
+
+
+@given(
+    dice=dice,
+    length=lengths,
+    partitions=st.integers(1, 3),
+    hand_over=st.booleans(),
+    haste=st.sampled_from([0, 2, 8]),
+)
+def test_whatever_overtakes_what_it_adds_up_at_rest(
+    *, dice: Random, length: int, partitions: int, hand_over: bool, haste: int
+) -> None:
+    workers, flow, books = Workers(partitions, dice, hand_over=hand_over), HostileFlow(dice), Books()
+    for event in flow.beginning():
+        workers.send(event)
+        workers.rest()
+    for _ in range(length):
+        workers.send(flow.next())
+        for _ in range(dice.randint(0, haste)):
+            workers.step()
+    workers.rest()
+    books.read(SimEvent(Topic(entry.topic), None, entry.record) for entry in workers.log)
+    books.check(workers.states)
+
+
+def test_the_flows_trade_and_are_refused_for_many_reasons() -> None:
+    trades, reasons = 0, Counter[str]()
+    for seed in range(40):
+        simulation, flow = Simulation(), HostileFlow(Random(seed))
+        events = [*flow.beginning(), *(flow.next() for _ in range(200))]
+        for output in (output for event in events for output in simulation.feed(event)):
+            trades += isinstance(output.record, Trade)
+            if isinstance(output.record, OrderEvent) and output.record.reason:
+                reasons[output.record.reason] += 1
+    assert trades > 500
+    assert len(reasons) > 25, reasons
