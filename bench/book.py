@@ -1,49 +1,80 @@
-"""How many messages a second the order book alone takes, and how that changes with what rests in it.
+"""How many messages a second the order book alone takes, and how that changes with what rests in it and how it moves.
 
 A seeded stream of new, cancel, modify and immediate-or-cancel messages is made first, against a book of its own, so
-that every cancel and modify means an order that rests at that moment and the number of resting orders stays what it is.
-Cancels and modifies pick any resting order with equal chance, which is harder on the processor's caches than a market is.
+that every cancel and modify means an order that rests at that moment and the number of resting orders stays about what it
+is. Cancels and modifies pick any resting order with equal chance, which is harder on the processor's caches than a market
+is. Each message's events (fills, and what came to rest, left or changed) are collected in memory.
 
-    python -m bench.book [--messages N] [--resting N ...] [--seed N] [--repeats N]
+    python -m bench.book [--messages N] [--resting N ...] [--markets NAME ...] [--seed N] [--repeats N]
 """
 
 import argparse
 import gc
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from bourse.pipeline.matching.book import Book, Fill
+from bourse.pipeline.matching.book import Book
 from bourse.schemas.records import RestingOrder, Side, TimeInForce
 from bourse.schemas.units import Price, Quantity
 
-MIDDLE = 1_000_000
+MIDDLE: Final = 1_000_000
+LEVELS: Final = 200
+"""Price levels a side within which most orders are."""
+BUY, SELL = Side.BUY, Side.SELL
+
 Message: TypeAlias = tuple[str, RestingOrder]
+Event: TypeAlias = tuple[RestingOrder, int]
+"""An order as it is after a message, and what was filled of it."""
+
+
+def normal(_done: float) -> int:
+    """Return where the middle of a quiet market is."""
+    return MIDDLE
+
+
+def swinging(done: float) -> int:
+    """Return where the middle of a market is that goes up and down by 3,000 ticks five times."""
+    phase = done * 5 % 1
+    return MIDDLE + round(3_000 * (4 * abs(phase - 0.5) - 1))
+
+
+def crashing(done: float) -> int:
+    """Return where the middle of a market is that loses a fifth in the second half of the stream."""
+    return MIDDLE - round(max(0.0, done - 0.5) * 0.4 * MIDDLE)
+
+
+MARKETS: Final[dict[str, Callable[[float], int]]] = {
+    "normal": normal,
+    "swinging": swinging,
+    "crashing": crashing,
+}
 
 
 @dataclass
 class Stream:
-    """A seeded source of messages around a fixed middle price, over about `levels` price levels a side."""
+    """A seeded source of messages around the middle of a market."""
 
     seed: int
     resting: int
-    levels: int = 200
+    middle: Callable[[float], int]
     book: Book = field(default_factory=Book)
     ids: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     count: int = 0
+    done: float = 0.0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
     def order(self) -> RestingOrder:
-        """Return a fresh order that does not cross."""
+        """Return a fresh order."""
         self.count += 1
-        side = Side.BUY if self.random.random() < 0.5 else Side.SELL
-        away = 1 + min(int(self.random.expovariate(4 / self.levels)), 50 * self.levels)
+        side = BUY if self.random.random() < 0.5 else SELL
         quantity = Quantity(self.random.randrange(1, 100))
         return RestingOrder(
             f"0-{self.count}",
@@ -51,7 +82,7 @@ class Stream:
             f"ACC-{self.count % 1000}",
             "ANA",
             side,
-            Price(MIDDLE - away if side is Side.BUY else MIDDLE + away),
+            self.price(side),
             quantity,
             Quantity(0),
             quantity,
@@ -64,6 +95,12 @@ class Stream:
             1,
         )
 
+    def price(self, side: Side) -> Price:
+        """Return a price on a side of the middle."""
+        away = 1 + min(int(self.random.expovariate(4 / LEVELS)), 50 * LEVELS)
+        middle = self.middle(self.done)
+        return Price(middle - away if side is BUY else middle + away)
+
     def initial(self) -> list[RestingOrder]:
         """Return the orders that rest before the first message."""
         orders = [self.order() for _ in range(self.resting)]
@@ -71,36 +108,55 @@ class Stream:
             self._rest(order)
         return orders
 
-    def message(self) -> Message:
-        """Return the next message, and apply it to the stream's own book."""
+    def messages(self, count: int) -> list[Message]:
+        """Return the messages, each applied to the stream's own book."""
+        messages: list[Message] = []
+        for number in range(count):
+            self.done = number / count
+            messages.append(self._message())
+        return messages
+
+    def _message(self) -> Message:
         draw = self.random.random()
         if len(self.ids) < self.resting or (draw < 0.45 and len(self.ids) < 1.1 * self.resting):
             order = self.order()
-            self._rest(order)
+            self._enter(order)
             return "new", order
         if draw < 0.80:
             return "cancel", self._fresh(self._remove(self.random.choice(self.ids)))
         if draw < 0.90:
             return self._modify(self._resting(self.random.choice(self.ids)))
-        return self._immediate()
+        order = self.order()
+        reach = LEVELS if order.side is BUY else -LEVELS
+        order = replace(order, price=self.middle(self.done) + reach)
+        self._trade(order)
+        return "immediate", order
 
     def _modify(self, order: RestingOrder) -> Message:
-        if order.leaves_quantity == 1:
-            return "cancel", self._fresh(self._remove(order.order_id))
-        less = replace(
-            order, order_quantity=order.order_quantity - 1, leaves_quantity=order.leaves_quantity - 1
-        )
-        self.book.amend(less)
-        return "modify", self._fresh(less)
+        """Take one off, which keeps the order's place; or move its price, which does not."""
+        if order.leaves_quantity > 1 and self.random.random() < 0.5:
+            less = replace(
+                order, order_quantity=order.order_quantity - 1, leaves_quantity=order.leaves_quantity - 1
+            )
+            self.book.amend(less)
+            return "reduce", self._fresh(less)
+        self._remove(order.order_id)
+        moved = replace(order, price=self.price(order.side))
+        self._enter(moved)
+        return "move", self._fresh(moved)
 
-    def _immediate(self) -> Message:
-        order = self.order()
-        away = self.levels if order.side is Side.BUY else -self.levels
-        order = replace(order, price=MIDDLE + away)
-        for fill in self.book.match(order.side, order.price, order.leaves_quantity):
-            if not fill[0].leaves_quantity:
-                self._forget(fill[0].order_id)
-        return "immediate", order
+    def _enter(self, order: RestingOrder) -> None:
+        left = self._trade(order)
+        if left.leaves_quantity:
+            self._rest(left)
+
+    def _trade(self, order: RestingOrder) -> RestingOrder:
+        events: list[Event] = []
+        left = trade(self.book, order, events)
+        for filled, _ in events:
+            if not filled.leaves_quantity:
+                self._forget(filled.order_id)
+        return left
 
     def _resting(self, order_id: str) -> RestingOrder:
         order = self.book.get(order_id)
@@ -127,29 +183,47 @@ class Stream:
         return replace(order, order_id="".join(order.order_id))
 
 
-def run(book: Book, messages: list[Message]) -> int:
-    """Apply the messages to the book; return how many fills they made."""
-    fills: list[Fill] = []
+def trade(book: Book, order: RestingOrder, events: list[Event]) -> RestingOrder:
+    """Fill an order as far as it goes, and return what is left of it."""
+    first, against = book.first, SELL if order.side is BUY else BUY
+    limit, left = order.price, order.leaves_quantity
+    while left:
+        maker = first(against)
+        if maker is None or (maker.price > limit if against is SELL else maker.price < limit):
+            break
+        taken = min(left, maker.leaves_quantity - maker.hidden_quantity)
+        events.append((book.fill(maker, taken, 0), taken))
+        left -= taken
+    if left == order.leaves_quantity:
+        return order
+    return replace(order, cum_quantity=order.order_quantity - left, leaves_quantity=left)
+
+
+def run(book: Book, messages: list[Message]) -> list[Event]:
+    """Apply the messages to the book; return what came of them."""
+    events: list[Event] = []
+    append, rest, remove, amend = events.append, book.rest, book.remove, book.amend
     for kind, order in messages:
-        if kind == "new":
-            fills += book.match(order.side, order.price, order.leaves_quantity)
-            book.rest(order)
-        elif kind == "cancel":
-            if book.get(order.order_id) is not None:
-                book.remove(order.order_id)
-        elif kind == "modify":
-            if book.get(order.order_id) is not None:
-                book.amend(order)
+        if kind == "cancel":
+            append((remove(order.order_id), 0))
+        elif kind == "reduce":
+            amend(order)
+            append((order, 0))
         else:
-            fills += book.match(order.side, order.price, order.leaves_quantity)
-    return len(fills)
+            if kind == "move":
+                remove(order.order_id)
+            left = trade(book, order, events)
+            if left.leaves_quantity and kind != "immediate":
+                rest(left)
+            append((left, 0))
+    return events
 
 
-def measure(resting: int, count: int, seed: int, repeats: int) -> tuple[float, int]:
-    """Return messages a second (processor time, the best of all repeats) for a book of that size, and the fills."""
-    stream = Stream(seed, resting)
+def measure(resting: int, market: str, count: int, seed: int, repeats: int) -> tuple[float, int]:
+    """Return messages a second (processor time, the best of all repeats) for such a book, and the fills."""
+    stream = Stream(seed, resting, MARKETS[market])
     initial = stream.initial()
-    messages = [stream.message() for _ in range(count)]
+    messages = stream.messages(count)
     best, fills = float("inf"), 0
     for _ in range(repeats):
         book = Book()
@@ -157,25 +231,33 @@ def measure(resting: int, count: int, seed: int, repeats: int) -> tuple[float, i
             book.rest(order)
         gc.collect()
         began = time.process_time()
-        fills = run(book, messages)
+        events = run(book, messages)
         best = min(best, time.process_time() - began)
+        fills = sum(1 for _, taken in events if taken)
         assert [*book] == [*stream.book]
     return count / best, fills
 
 
 def main(_arguments: list[str] | None = None) -> None:
-    """Measure books of several sizes and print one line for each."""
+    """Measure books of several sizes and in several markets; print one line for each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--messages", type=int, default=300_000)
-    parser.add_argument("--resting", type=int, nargs="+", default=[100, 10_000, 1_000_000])
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--resting", type=int, nargs="+", default=[100, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--markets", nargs="+", default=[*MARKETS], choices=[*MARKETS])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    for resting in given.resting:
-        rate, fills = measure(resting, given.messages, given.seed, given.repeats)
-        print(f"{resting:>9} resting: {rate:>9,.0f} messages/s, {1e6 / rate:.2f} us each, {fills} fills")
+    for market in given.markets:
+        slowest = fastest = 0.0
+        for resting in given.resting:
+            rate, fills = measure(resting, market, given.messages, given.seed, given.repeats)
+            slowest, fastest = min(slowest or rate, rate), max(fastest, rate)
+            print(
+                f"{market:>8}, {resting:>9} resting: {rate:>9,.0f} messages/s, {1e6 / rate:.2f} us each, {fills} fills"
+            )
+        print(f"{market:>8}: a message costs at most {fastest / slowest:.2f} times what it costs at least")
 
 
 if __name__ == "__main__":

@@ -53,9 +53,8 @@ class Level:
         return (place.order for place in self.queue if place.order is not None)
 
     def sweep(self) -> None:
-        """Drop the empty places if they are the most."""
-        if len(self.queue) > 2 * self.orders + FEW:
-            self.queue = deque(place for place in self.queue if place.order is not None)
+        """Drop the empty places."""
+        self.queue = deque(place for place in self.queue if place.order is not None)
 
 
 class BookSide:
@@ -202,13 +201,14 @@ class Book:
         place.order = None
         side = self.bids if order.side is BUY else self.asks
         level = side.levels[order.price]
-        level.orders -= 1
-        level.quantity -= order.leaves_quantity - order.hidden_quantity
-        level.hidden -= order.hidden_quantity
-        if level.orders:
-            level.sweep()
-        else:
+        hidden = order.hidden_quantity
+        left = level.orders = level.orders - 1
+        level.quantity -= order.leaves_quantity - hidden
+        level.hidden -= hidden
+        if not left:
             side.emptied(level)
+        elif len(level.queue) > 2 * left + FEW:
+            level.sweep()
         return order
 
     def amend(self, order: RestingOrder) -> None:
@@ -249,34 +249,34 @@ class Book:
         side = self.bids if order.side is BUY else self.asks
         level = side.best
         assert level is not None, order
-        queue = level.queue
-        entry = queue[0]
-        after = filled(order, quantity, place)
-        level.hidden += after.hidden_quantity - order.hidden_quantity
-        level.quantity += _shown(after) - _shown(order)
-        if after.leaves_quantity:
-            entry.order = after
-            if after.sequence != order.sequence:
-                queue.rotate(-1)
+        leaves = order.leaves_quantity - quantity
+        after = replace(order, cum_quantity=order.cum_quantity + quantity, leaves_quantity=leaves)
+        if order.hidden_quantity:
+            after = _shown_again(after, order, level, place)
         else:
-            queue.popleft()
-            del self.places[order.order_id]
-            level.orders -= 1
-            if not level.orders:
-                side.emptied(level)
+            level.quantity -= quantity
+        if leaves:
+            level.queue[0].order = after
+            if after.sequence != order.sequence:
+                level.queue.rotate(-1)
+            return after
+        level.queue.popleft()
+        del self.places[order.order_id]
+        level.orders -= 1
+        if not level.orders:
+            side.emptied(level)
         return after
 
 
-def filled(order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
-    """Return an order after a fill: what is shown goes first, and what follows it is shown at a new place in time."""
-    leaves, hidden = Quantity(order.leaves_quantity - quantity), order.hidden_quantity
-    cum = Quantity(order.cum_quantity + quantity)
-    if not hidden or leaves > hidden:
-        return replace(order, cum_quantity=cum, leaves_quantity=leaves)
-    if not leaves:
-        return replace(order, cum_quantity=cum, leaves_quantity=leaves, hidden_quantity=0)
-    hidden = Quantity(leaves - min(leaves, order.display_quantity or leaves))
-    return replace(order, cum_quantity=cum, leaves_quantity=leaves, hidden_quantity=hidden, sequence=place)
+def _shown_again(after: RestingOrder, before: RestingOrder, level: Level, place: int) -> RestingOrder:
+    """Return an iceberg after a fill, with its next part shown at a new place in time if this one is used up."""
+    leaves, hidden = after.leaves_quantity, before.hidden_quantity
+    if leaves <= hidden:
+        hidden = Quantity(leaves - min(leaves, after.display_quantity or leaves))
+        after = replace(after, hidden_quantity=hidden, sequence=place if leaves else after.sequence)
+    level.hidden += hidden - before.hidden_quantity
+    level.quantity += _shown(after) - _shown(before)
+    return after
 
 
 def _shown(order: RestingOrder) -> int:

@@ -152,7 +152,7 @@ class Turn:
             if middle is None or memory.price_band_bps is None:
                 self._band = _EVERY_PRICE
             else:
-                reach = middle * memory.price_band_bps // BASIS_POINTS
+                reach = middle * max(0, memory.price_band_bps) // BASIS_POINTS
                 self._band = (Price(middle - reach), Price(middle + reach))
         return self._band
 
