@@ -124,16 +124,20 @@ class Exchange:
         self, kind: SessionKind, symbol: str | None = None, market: str = MARKET, time_ns: int = 0
     ) -> Heard:
         """Announce a session event."""
+        return self.send(self.announced(kind, symbol, market, time_ns))
+
+    def announced(
+        self, kind: SessionKind, symbol: str | None = None, market: str = MARKET, time_ns: int = 0
+    ) -> Announcement:
+        """Return the announcement of a session event."""
         number = self.sent
         self.sent += 1
         session = SessionEvent(market, kind, symbol, DAY, TimeNs(time_ns))
-        return self.send(
-            Announcement(
-                f"sessions/0/{number}/a0",
-                AnnouncementKind.SESSION,
-                session=session,
-                event_time_ns=TimeNs(time_ns),
-            )
+        return Announcement(
+            f"sessions/0/{number}/a0",
+            AnnouncementKind.SESSION,
+            session=session,
+            event_time_ns=TimeNs(time_ns),
         )
 
     def tick(self, time_ns: int) -> Heard:

@@ -4,7 +4,10 @@ import datetime as dt
 
 import pytest
 
+from bourse.pipeline.matching import handle
 from bourse.pipeline.matching.auction import uncrossing
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.validation import reference
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
@@ -16,6 +19,7 @@ from bourse.schemas.records import (
     Side,
     TimeInForce,
 )
+from bourse.schemas.units import TimeNs
 from tests.matching.exchange import GTC, IOC, Exchange, Heard
 from tests.strategies import DAY, MARKET, SYMBOL
 
@@ -45,6 +49,22 @@ def pairs(heard: Heard) -> list[tuple[str, str, int, int]]:
         for trade in heard.trades
         if trade.side is BUY
     ]
+
+
+class TestFrames:
+    def test_a_close_is_a_close_though_validation_has_read_on_to_the_next_opening(
+        self, exchange: Exchange
+    ) -> None:
+        """A worker takes a frame of announcements through validation before matching sees the first of them."""
+        exchange.buy("A1", 5, 90)
+        frame = [exchange.announced(kind) for kind in (CLOSED, OPEN)]
+        for announcement in frame:
+            reference.learn(exchange.state, announcement, TimeNs(0))
+        close, opening = (
+            Heard(handle(exchange.state, Topic.ANNOUNCEMENTS, one.event_id, one, TimeNs(0))) for one in frame
+        )
+        assert close.statuses == [("0-0", "EXPIRED")]
+        assert [update.phase for update in (*close.updates, *opening.updates)] == [CLOSED, OPEN]
 
 
 class TestAuctions:

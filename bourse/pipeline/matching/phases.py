@@ -29,6 +29,7 @@ from bourse.schemas.records import (
 from bourse.schemas.units import TimeNs
 
 _ENDS_WITH_THE_DAY: Final = frozenset({TimeInForce.DAY, *AUCTION_ONLY})
+_NO_PHASES: Final = frozenset({SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK})
 
 
 def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, time_ns: TimeNs) -> None:
@@ -37,6 +38,9 @@ def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, ti
         turn = Turn(state, outputs, cause, symbol, session.market, time_ns)
         if turn.memory.market == session.market:
             turn.trade_date = session.business_date
+            if session.kind not in _NO_PHASES:
+                # Validation takes a whole frame of announcements first: its tables may be phases ahead of this one.
+                turn.phase = session.kind
             wake(turn)
             _act(turn, session.kind)
             fire(turn)
