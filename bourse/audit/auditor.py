@@ -191,6 +191,8 @@ class Auditor:
         self._hops.announcement(entry, record, way)
         self._obligations.announcement(record)
         self._books.announcement(record)
+        if record.session is not None:
+            self._lives.session(entry, record.session)
         if record.instrument is not None:
             self._wallets.symbols.add(record.instrument.symbol)
             self._holdings.instrument(record.instrument)

@@ -8,7 +8,18 @@ from typing import Final
 
 from bourse.audit.entries import Entry, Way
 from bourse.audit.equations import Equation, Ledger
-from bourse.schemas.records import ApprovedOrder, OrderAction, OrderEvent, OrderStatus, OrderType, Side, Trade
+from bourse.schemas.records import (
+    ApprovedOrder,
+    OrderAction,
+    OrderEvent,
+    OrderStatus,
+    OrderType,
+    SessionEvent,
+    SessionKind,
+    Side,
+    TimeInForce,
+    Trade,
+)
 
 S = OrderStatus
 
@@ -36,6 +47,7 @@ _TERMINAL: Final = frozenset((S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED))
 _REFUSED_REQUESTS: Final = frozenset((S.CANCEL_REJECTED, S.REPLACE_REJECTED))
 _LIMITED: Final = frozenset((OrderType.LIMIT, OrderType.STOP_LIMIT))
 _FILLS: Final = frozenset((S.PARTIALLY_FILLED, S.FILLED))
+_CLOCKS_DIFFER_MS: Final = 5_000
 LIVE: Final = frozenset((S.OPEN, S.TRIGGERED, S.PARTIALLY_FILLED, S.REPLACED))
 
 
@@ -44,6 +56,7 @@ class Life:
 
     __slots__ = (
         "account_id",
+        "began_ms",
         "cum",
         "entry",
         "fills",
@@ -74,6 +87,8 @@ class Life:
         self.terms: ApprovedOrder | None = None
         self.limits: dict[str, int | None] = {}
         """Price by client order id, of the order itself and of each replace that was asked for."""
+        self.began_ms = 0
+        """When Kafka got the first event that it was in the book."""
         self.is_outside = False
         """Whether it came in behind risk, so that nothing is held for it."""
 
@@ -93,6 +108,8 @@ class Lives:
         self._legs = 0
         self._validations = 0
         self._approvals = 0
+        self._closed_ms: dict[tuple[str, str | None], int] = {}
+        """By market, and by market and symbol: when Kafka got its last close."""
 
     # -- the order's own events --------------------------------------------------------------------------------
 
@@ -117,6 +134,8 @@ class Lives:
             event.order_quantity,
             event.cum_quantity,
         )
+        if not life.began_ms and status in LIVE:
+            life.began_ms = entry.timestamp_ms
         if status is S.REPLACED:
             self._replaced(event, life)
         if status in _FILLS:
@@ -181,6 +200,12 @@ class Lives:
         life.name = event.client_order_id
         if life.limits.get(life.name, 0) is None:
             life.limits[life.name] = before
+
+    def session(self, entry: Entry, session: SessionEvent) -> None:
+        """Take in the close of a market or symbol, which no order of the day outlives."""
+        if session.kind is SessionKind.CLOSED:
+            whose = (session.market, session.symbol)
+            self._closed_ms[whose] = max(self._closed_ms.get(whose, 0), entry.timestamp_ms)
 
     # -- what comes in other topics ----------------------------------------------------------------------------
 
@@ -256,9 +281,21 @@ class Lives:
                 ledger.fail(Equation.A3, life.entry, f"order {order_id} is {life.status}, and no more")
             elif life.terms is None and self._approvals:
                 ledger.fail(Equation.A3, life.entry, f"order {order_id} went on, but was never approved")
+            elif life.status in LIVE and self._outlives_its_day(life):
+                ledger.fail(Equation.A3, life.entry, f"order {order_id} was for the day, and lives on")
             for price, quantity, entry in life.fills.values():
                 lacks = "trade" if entry.topic == "order-events" else "event"
                 ledger.fail(Equation.A4, entry, f"{quantity} at {price} of {order_id} have no {lacks}")
+
+    def _outlives_its_day(self, life: Life) -> bool:
+        """Say whether an order for a day lives though its market was closed well after it was in the book."""
+        terms = life.terms
+        if terms is None or terms.time_in_force is not TimeInForce.DAY or not life.began_ms:
+            return False
+        closed_ms = max(
+            self._closed_ms.get((terms.market, None), 0), self._closed_ms.get((terms.market, terms.symbol), 0)
+        )
+        return closed_ms > life.began_ms + _CLOCKS_DIFFER_MS
 
 
 def _worst_price(order: ApprovedOrder, kind: OrderType) -> int | None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bourse.audit import Auditor, Equation, Finding, Offence, Report, Result
+from bourse.audit import Auditor, Entry, Equation, Finding, Offence, Report, Result
 from bourse.audit.auditor import weekdays
 from bourse.audit.files import read_lines as read_entries
 from bourse.audit.reader import CONSUMER, READ, Span, read
@@ -32,6 +33,7 @@ from bourse.cli.errors import CliError
 from bourse.cli.group import Group, Place
 from bourse.cli.kafka import admin_client, client_config, kafka_failure, partition_count, require_kafka
 from bourse.cli.lines import read_lines
+from bourse.cli.replay import Replay
 from bourse.cli.wire import Wire
 from bourse.schemas.jsonform import JsonFormError
 from bourse.settings import Settings
@@ -57,6 +59,12 @@ def audit(
         ),
     ] = None,
     *,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay", help="Simulate the approved orders again as well, and compare the trades (A17)."
+        ),
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Do not wait for rest: what is under way is not judged.")
     ] = False,
@@ -68,7 +76,7 @@ def audit(
     """
     started = time.monotonic()
     with _reading():
-        report = _of_files(files) if files else audit_kafka(Settings.read(), live=live)
+        report = audit_files(files, replay=replay) if files else audit_kafka(live=live, replay=replay)
     seconds = time.monotonic() - started
     if as_json:
         print_json(msgspec.json.format(msgspec.json.encode(_plain(report, seconds)), indent=2).decode())
@@ -93,18 +101,32 @@ def _reading() -> Iterator[None]:
 # -- event files ---------------------------------------------------------------------------------------------------
 
 
-def _of_files(files: list[Path]) -> Report:
+def audit_files(files: list[Path], *, replay: bool = False) -> Report:
     """Audit event files. Lines that say where they stood are Kafka's, of as many partitions as the settings say."""
     first = next((line for file in files for line in read_lines(file) if line.strip()), b"")
     auditor = Auditor(Settings.read().partitions if b'"partition":' in first else 1, settlement_date)
-    for file in files:
-        try:
-            for entry in read_entries(read_lines(file)):
-                auditor.feed(entry)
-        except JsonFormError as error:
-            msg = f"{file}, {error}."
-            raise CliError(msg) from None
-    return auditor.report()
+    return _replayed(auditor, (entry for file in files for entry in _entries(file)), replay=replay)
+
+
+def _entries(file: Path) -> Iterator[Entry]:
+    try:
+        yield from read_entries(read_lines(file))
+    except JsonFormError as error:
+        msg = f"{file}, {error}."
+        raise CliError(msg) from None
+
+
+def _replayed(auditor: Auditor, entries: Iterator[Entry], *, replay: bool, at_rest: bool = True) -> Report:
+    """Feed everything and return the report, with a replay of the approved messages if asked for."""
+    with TemporaryDirectory() as folder:
+        again = Replay(Path(folder) / "approved.jsonl") if replay else None
+        for entry in entries if again is None else again.see(entries):
+            auditor.feed(entry)
+        report = auditor.report(at_rest=at_rest)
+        if again is None:
+            return report
+        note("Simulating the approved orders again ...")
+        return report.with_finding(again.finding(report.finding(Equation.A17)))
 
 
 # -- Kafka -----------------------------------------------------------------------------------------------------------
@@ -130,21 +152,20 @@ class _Rest:
         return finding._replace(result=result, looked_at=self.looked_at, reason=self.problem or self.unowned)
 
 
-def audit_kafka(settings: Settings, *, live: bool = False) -> Report:
+def audit_kafka(*, live: bool = False, replay: bool = False) -> Report:
     """Audit the topics that the settings name, from their beginning to what is their end when the market is at rest."""
+    settings = Settings.read()
     admin = admin_client(settings.broker)
     require_kafka(admin, settings)
     partitions = partition_count(admin, settings)
     rest = _at_rest(admin, settings, 0.0 if live else REST_SECONDS)
-    wire = Wire(settings)
     auditor = Auditor(partitions, settlement_date)
     consumer = Consumer({**client_config(settings.broker), **CONSUMER, "group.id": f"{settings.group}-audit"})
     try:
-        for entry in read(consumer, rest.spans, wire.decode):
-            auditor.feed(entry)
+        entries = read(consumer, rest.spans, Wire(settings).decode)
+        report = _replayed(auditor, entries, replay=replay, at_rest=rest.problem is None)
     finally:
         consumer.close()
-    report = auditor.report(at_rest=rest.problem is None)
     return report.with_finding(rest.finding(report.finding(Equation.A22), live=live))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from bench.orders import market, orders, reference_data
+from bourse.audit import Equation
 from bourse.settings import Settings
-from tests.agents.proof import Proof
+from tests.agents.proof import prove
 from tests.agents.workers import Workers
 
 ORDERS = 100_000
@@ -47,7 +48,7 @@ def test_nothing_is_lost_or_doubled_when_workers_are_killed(open_market: Workers
         workers.start(name)
     workers.drain()
     workers.assert_alive()
-    Proof(workers).check_all()
+    prove(Equation.A21)
 
 
 def test_nothing_is_lost_or_doubled_when_workers_come_and_go(open_market: Workers) -> None:
@@ -63,4 +64,4 @@ def test_nothing_is_lost_or_doubled_when_workers_come_and_go(open_market: Worker
     workers.stop("w2")
     workers.drain()
     workers.assert_alive()
-    Proof(workers).check_all()
+    prove(Equation.A21)

@@ -9,11 +9,14 @@ from msgspec.structs import replace
 
 from bourse.audit import Entry
 from bourse.schemas.records import (
+    Announcement,
+    AnnouncementKind,
     DeadLetter,
     Hold,
     OrderStatus,
     PositionCause,
     RestingOrder,
+    SessionEvent,
     SessionKind,
     SettlementStatus,
     Side,
@@ -21,7 +24,7 @@ from bourse.schemas.records import (
     TransactionKind,
     Wallet,
 )
-from tests.account_strategies import FlowWriter, next_event, opening_deposits, reference_data
+from tests.account_strategies import MONDAY, FlowWriter, next_event, opening_deposits, reference_data
 from tests.audit.logs import Log, audit, by_topic, failures
 
 K = TransactionKind
@@ -49,6 +52,8 @@ def _good_log() -> list[Entry]:
 
 
 GOOD = _good_log()
+
+CLOSE = SessionEvent("XONE", SessionKind.CLOSED, None, MONDAY)
 
 Predicate = Callable[[Any], bool]
 
@@ -148,6 +153,25 @@ def a3_life_after_death() -> Planted:
         offset=9_999, record=replace(GOOD[ended].record, event_id="orders/0/9999/v0/r0/m7")
     )
     return Planted([*GOOD, late], late.place)
+
+
+def a3_an_order_of_the_day_that_outlives_it() -> Planted:
+    """It was in the book a minute before the market closed, says Kafka."""
+    log = [entry._replace(timestamp_ms=1_000) for entry in GOOD]
+    approved = find("risk-approved", which=-1)
+    log[approved] = GOOD[approved]._replace(
+        record=replace(GOOD[approved].record, time_in_force=TimeInForce.DAY)
+    )
+    opened = find("order-events", lambda e: e.status is S.OPEN, -1)
+    close = Announcement("sessions/0/9999/a0", AnnouncementKind.SESSION, session=CLOSE)
+    return Planted(
+        [
+            *log,
+            Entry("sessions", 0, 9_999, 60_000, "XONE", CLOSE),
+            Entry("announcements", 0, 9_999, 61_000, "XONE", close),
+        ],
+        GOOD[opened].place,
+    )
 
 
 def a4_more_left_than_there_is() -> Planted:

@@ -1,12 +1,16 @@
 """The command itself: start, publish, watch, tell."""
 
 import gzip
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bourse.audit import Report
+from bourse.cli.audit import audit_kafka
+from bourse.cli.audit import show as show_audit
 from bourse.cli.console import note, out
 from bourse.cli.demo.follower import following
 from bourse.cli.demo.report import show
@@ -59,10 +63,11 @@ def demo(
     story = _run(settings, rate or None)
     findings = story.checks.findings()
     show(out, story, findings, rate or None)
+    report = _audit()
     _say_what_next()
-    failed = sum(not finding.holds for finding in findings)
+    failed = sum(not finding.holds for finding in findings) + len(report.failed)
     if failed:
-        msg = f"{failed} of {len(findings)} checks failed."
+        msg = f"{failed} of {len(findings) + len(report.findings)} checks and equations failed."
         raise CliError(
             msg, f"The workers' logs are in {settings.logs_dir}; what was written stays in the topics."
         )
@@ -105,10 +110,21 @@ def _run(settings: Settings, rate: float | None) -> Story:
     return story
 
 
+def _audit() -> Report:
+    """Let the auditor read everything once more, and show what it proves."""
+    note("Auditing ...")
+    started = time.monotonic()
+    report = audit_kafka(replay=True)
+    out.print("\n[bold]The audit, from the committed topics alone[/bold]")
+    show_audit(out, report, time.monotonic() - started)
+    return report
+
+
 def _say_what_next() -> None:
     out.print("\n[bold]The market is still up.[/bold]")
     for command, what in (
         ("bourse status", "workers, partitions, lag"),
+        ("bourse audit", "the same audit, at any time"),
         ("bourse tail trades --from-start", "the trades, from the first on"),
         ("bourse tail order-events --from-start --json", "the life of every order, for programs"),
         ("bourse down", "stop it (or `make down`); the data stay"),

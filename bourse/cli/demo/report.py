@@ -43,7 +43,7 @@ def _parts(story: Story, findings: Sequence[Finding], rate: float | None) -> Ite
     yield _heading("Latency, milliseconds")
     yield _latencies(story.latencies.percentiles())
     yield Text(_measured(rate), style="dim")
-    yield _heading("Checks, from the committed output topics alone")
+    yield _heading("What is known of this day, from the committed output topics alone")
     yield from _findings(findings)
 
 
