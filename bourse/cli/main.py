@@ -27,6 +27,8 @@ COMMANDS = {
     "status": "bourse.cli.status:status",
     "publish": "bourse.cli.publish:publish",
     "tail": "bourse.cli.tail:tail",
+    "sessions": "bourse.cli.sessions:app",
+    "accounts": "bourse.cli.accounts:app",
     "audit": "bourse.cli.audit:audit",
     "simulate": "bourse.cli.simulate:simulate",
     "worker": "bourse.cli.worker:worker",

@@ -39,8 +39,8 @@ def tail(
     settings = Settings.read()
     admin = admin_client(settings.broker)
     require_kafka(admin, settings)
-    places = _places(admin, settings, topics)
-    follower = Follower(settings, _starts(admin, settings, places, from_start=from_start))
+    places = places_of(admin, settings, topics)
+    follower = Follower(settings, starts_of(admin, settings, places, from_start=from_start))
     show = _printer(Wire(settings), settings, as_json=as_json)
     try:
         follower.follow(show, until_idle)
@@ -104,7 +104,7 @@ class Follower:
         return records
 
 
-def _places(admin: AdminClient, settings: Settings, topics: list[str]) -> list[Place]:
+def places_of(admin: AdminClient, settings: Settings, topics: list[str]) -> list[Place]:
     """Return every partition of the topics; raises CliError for one that is not there."""
     for topic in topics:
         if topic not in READABLE:
@@ -119,7 +119,7 @@ def _places(admin: AdminClient, settings: Settings, topics: list[str]) -> list[P
     return [Place(name, partition) for name in names for partition in range(counts[name])]
 
 
-def _starts(
+def starts_of(
     admin: AdminClient, settings: Settings, places: list[Place], *, from_start: bool
 ) -> list[TopicPartition]:
     """Return where to begin, as offsets of this very moment, so that nothing is missed while the first fetch is on its way."""

@@ -8,7 +8,7 @@ import datetime as dt
 import warnings
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from bourse.schemas.units import TimeNs
 
@@ -43,6 +43,13 @@ def utc_date(time_ns: TimeNs) -> dt.date:
 @lru_cache(maxsize=256)
 def _sessions(market: str) -> list[dt.date]:
     """Return every session that the market's calendar knows between FIRST and LAST; none for a market it has not."""
+    calendar = exchange_calendar(market)
+    return [] if calendar is None else [session.date() for session in calendar.sessions]
+
+
+@lru_cache(maxsize=256)
+def exchange_calendar(market: str) -> Any | None:  # noqa: ANN401 - the library has no types
+    """Return the exchange's calendar as the library has it; None for a market it has not."""
     # Imported on first use: it brings pandas with it, which takes a second.
     from exchange_calendars import get_calendar  # noqa: PLC0415
     from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415
@@ -54,14 +61,13 @@ def _sessions(market: str) -> list[dt.date]:
             # A year that every calendar has, just to ask the calendar for its bounds: the defaults would ask a clock.
             known = get_calendar(market, start="2022-01-03", end="2022-12-30")
         except InvalidCalendarName:
-            return []
+            return None
         first, last = known.bound_min(), known.bound_max()
-        calendar = get_calendar(
+        return get_calendar(
             market,
             start=FIRST if first is None else max(FIRST, first.date()),
             end=LAST if last is None else min(LAST, last.date()),
         )
-        return [session.date() for session in calendar.sessions]
 
 
 def _weekday_after(date: dt.date, weekdays: int) -> dt.date:

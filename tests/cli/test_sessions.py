@@ -1,0 +1,112 @@
+"""`bourse sessions` and `bourse accounts`: what operators and the clock publish, through a real Kafka."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bourse.cli.sessions import Clock, due_events
+from bourse.pipeline.calendar import utc_date
+from bourse.pipeline.timetable import timetable
+from bourse.schemas.records import SessionEvent, SessionKind
+
+Json = dict[str, Any]
+DAY = "2019-05-23"
+SECOND_NS = 10**9
+MORNING_NS = 1_558_594_600 * SECOND_NS
+"""2019-05-23T06:56:40Z, in Madrid's opening auction."""
+FAST = 1e6
+
+
+@pytest.fixture
+def published(bourse: Callable) -> Callable[[str], list[Json]]:
+    def published(topic: str) -> list[Json]:
+        ran = bourse("tail", topic, "--from-start", "--until-idle", "0.5", "--json")
+        assert ran.code == 0, ran.err
+        return [json.loads(line)["value"] for line in ran.out.splitlines()]
+
+    return published
+
+
+def kinds(events: list[SessionEvent]) -> list[tuple[str, str]]:
+    return [(event.market, event.kind) for event in events]
+
+
+def test_the_clock_begins_with_the_phase_of_each_market_and_goes_on_from_there() -> None:
+    date = utc_date(MORNING_NS)
+    events = list(due_events(["XMAD", "XONE"], Clock(MORNING_NS, FAST), date, 0))
+    assert kinds(events)[:2] == [("XMAD", "OPENING_AUCTION"), ("XONE", "CLOSED")]
+    assert events[1].business_date < date
+    following = [event for market in ("XMAD", "XONE") for event in timetable(market, date, date)]
+    following = [event for event in following if event.event_time_ns > MORNING_NS]
+    assert events[2:] == sorted(following, key=lambda event: event.event_time_ns)
+
+
+def test_the_same_start_gives_the_same_events_however_fast_the_clock_is() -> None:
+    date = utc_date(MORNING_NS)
+    runs = [list(due_events(["XMAD"], Clock(MORNING_NS, speed), date, 600)) for speed in (FAST, 10 * FAST)]
+    assert runs[0] == runs[1]
+    assert sum(event.kind is SessionKind.TICK for event in runs[0]) == 50
+
+
+def test_the_plan_of_a_day_is_an_event_file(bourse: Callable, tmp_path: Path) -> None:
+    ran = bourse("sessions", "plan", "XMAD", "--from", DAY, "--to", DAY)
+    assert [json.loads(line)["value"]["kind"] for line in ran.out.splitlines()][-1] == "CLOSED"
+    day = tmp_path / "day.jsonl"
+    day.write_text(ran.out)
+    simulated = bourse("simulate", str(day))
+    assert simulated.code == 0, simulated.err
+    assert len(simulated.out.splitlines()) >= 5
+
+
+@pytest.mark.usefixtures("market")
+def test_the_clock_publishes_and_operators_halt_and_resume(bourse: Callable, published: Callable) -> None:
+    arguments = ("--from", f"{DAY}T06:00:00", "--until", DAY, "--speed", "1e6", "--ticks", "0")
+    ran = bourse("sessions", "run", "XMAD", *arguments)
+    assert ran.code == 0, ran.err
+    assert bourse("sessions", "halt", "XMAD", "--level", "2").code == 0
+    assert bourse("sessions", "halt", "XMAD", "--symbol", "ANA").code == 0
+    assert bourse("sessions", "resume", "XMAD", "--symbol", "ANA").code == 0
+    events = published("sessions")
+    assert [(event["kind"], event["symbol"], event["level"]) for event in events] == [
+        ("CLOSED", None, None),
+        ("PRE_OPEN", None, None),
+        ("OPENING_AUCTION", None, None),
+        ("OPEN", None, None),
+        ("CLOSING_AUCTION", None, None),
+        ("CLOSED", None, None),
+        ("HALT", None, 2),
+        ("HALT", "ANA", None),
+        ("RESUME", "ANA", None),
+    ]
+    assert [event["business_date"] for event in events[:6]] == ["2019-05-22", *[DAY] * 5]
+
+
+@pytest.mark.usefixtures("market")
+def test_the_kill_switch_stops_all_accounts_of_a_participant(
+    bourse: Callable, published: Callable, tmp_path: Path
+) -> None:
+    accounts = tmp_path / "accounts.jsonl"
+    values = [
+        {"account_id": "A1", "participant_id": "P", "max_open_orders": 7},
+        {"account_id": "A2", "participant_id": "P"},
+        {"account_id": "A3", "participant_id": "Q"},
+        {"account_id": "A4", "participant_id": "P", "status": "CLOSED"},
+    ]
+    accounts.write_text("".join(json.dumps({"topic": "accounts", "value": value}) + "\n" for value in values))
+    assert bourse("publish", str(accounts), "--no-wait").code == 0
+
+    def statuses() -> dict[str, str]:
+        return {value["account_id"]: value["status"] for value in published("accounts")}
+
+    assert bourse("accounts", "suspend", "--participant", "P").code == 0
+    assert statuses() == {"A1": "SUSPENDED", "A2": "SUSPENDED", "A3": "ACTIVE", "A4": "CLOSED"}
+    assert bourse("accounts", "reinstate", "--account", "A1").code == 0
+    assert statuses() == {"A1": "ACTIVE", "A2": "SUSPENDED", "A3": "ACTIVE", "A4": "CLOSED"}
+    latest = [value for value in published("accounts") if value["account_id"] == "A1"][-1]
+    assert latest["max_open_orders"] == 7
+    again = bourse("accounts", "reinstate", "--account", "A4")
+    assert again.code == 1
+    assert "No account that is meant can become ACTIVE" in again.err
