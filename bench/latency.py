@@ -1,21 +1,22 @@
 """Latency at an offered rate: from the moment an order is handed to the producer to a committed record at a reader.
 
-`python -m bench latency [--rate N] [--seconds N] [--workers N] [--partitions N]`
+`python -m bench latency [--rate N] [--seconds N] [--workers N] [--partitions N] [--compiled]`
 """
 
 import argparse
 import itertools
 import time
 from multiprocessing import Process
+from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.orders import market, orders, reference_data
-from bench.stack import Stack, publish, stack
+from bench.stack import Stack, add_code_option, publish, stack
 from bourse.agents.wire import Wire
 from bourse.schemas.records import Order
-from bourse.settings import Settings
+from bourse.settings import PROJECT_ROOT, Settings
 
 WARM_SECONDS = 5
 TOPICS = ("trades", "settlements")
@@ -78,9 +79,11 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def run(rate: int, seconds: int, workers: int, partitions: int) -> dict[str, list[float]]:
-    """Measure one run on a fresh broker."""
-    with stack(partitions=partitions) as made:
+def run(
+    rate: int, seconds: int, workers: int, partitions: int, code: Path = PROJECT_ROOT
+) -> dict[str, list[float]]:
+    """Measure one run on a fresh broker, with workers from `code`."""
+    with stack(code, partitions=partitions) as made:
         wire = Wire(made.settings)
         for number in range(workers):
             made.start_worker(f"w{number}")
@@ -99,8 +102,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=1)
+    add_code_option(parser)
     chosen = parser.parse_args(arguments)
-    found = run(chosen.rate, chosen.seconds, chosen.workers, chosen.partitions)
+    found = run(chosen.rate, chosen.seconds, chosen.workers, chosen.partitions, chosen.code)
     for topic, values in found.items():
         p50, p90, p99 = (percentile(values, share) for share in (0.5, 0.9, 0.99))
         print(

@@ -1,5 +1,6 @@
 """A broker and workers for one measurement, in a folder of their own, and what can be read off them from outside."""
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -24,6 +25,8 @@ from bourse.settings import PROJECT_ROOT, Settings
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+COMPILED = PROJECT_ROOT / ".bourse" / "compiled"
+"""Where `make compiled` puts the compiled modules."""
 
 
 @dataclass
@@ -33,13 +36,17 @@ class Stack:
     folder: Path
     settings: Settings
     node: LocalBroker
+    code: Path = PROJECT_ROOT
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_worker(self, name: str, module: str = "bourse.cli.main") -> None:
         """Start one worker process, its log in the folder; `module` has the command line."""
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", module, "worker", "--id", name]
-            self.workers[name] = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (self.code, PROJECT_ROOT)))}
+            self.workers[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, cwd=self.folder
+            )
 
     def stop_workers(self) -> None:
         """Stop the workers gracefully."""
@@ -117,8 +124,8 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(**settings: object) -> Iterator[Stack]:
-    """Give a fresh broker with every topic made, and stop and delete it all afterwards."""
+def stack(code: Path = PROJECT_ROOT, **settings: object) -> Iterator[Stack]:
+    """Give a fresh broker with every topic made, and stop and delete it all afterwards; workers run from `code`."""
     folder = Path(tempfile.mkdtemp(prefix="bourse-bench-"))
     jars = PROJECT_ROOT / ".bourse" / "broker" / "jars"
     node = LocalBroker(folder / "broker", jars)
@@ -128,7 +135,7 @@ def stack(**settings: object) -> Iterator[Stack]:
     os.environ.update({name: str(value) for name, value in changes.items()})
     read = Settings.read()
     TopicAdmin(admin_client(read.broker)).apply(wanted_topics(read))
-    made = Stack(folder, read, node)
+    made = Stack(folder, read, node, code)
     keep = bool(os.environ.get("BENCH_KEEP"))
     try:
         yield made
@@ -141,6 +148,14 @@ def stack(**settings: object) -> Iterator[Stack]:
             os.environ.pop(name, None)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_code_option(parser: argparse.ArgumentParser) -> None:
+    """Let a measurement be told which code its workers run."""
+    parser.add_argument(
+        "--compiled", dest="code", action="store_const", const=COMPILED, default=PROJECT_ROOT,
+        help="workers run what `make compiled` made",
+    )  # fmt: skip
 
 
 def publish(made: Stack, wire: Wire, events: Iterator[tuple[str, str, object]]) -> int:

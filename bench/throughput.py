@@ -1,17 +1,19 @@
 """Orders to settlements: a burst of orders waits in Kafka, workers start, and everything is worked off.
 
-`python -m bench throughput [--orders N] [--workers N] [--partitions N] [--six-topics]`
+`python -m bench throughput [--orders N] [--workers N] [--partitions N] [--six-topics] [--compiled]`
 """
 
 import argparse
 import itertools
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.orders import market, orders, reference_data
-from bench.stack import Stack, publish, stack
+from bench.stack import Stack, add_code_option, publish, stack
 from bourse.agents.wire import Wire
 from bourse.schemas.records import Order
+from bourse.settings import PROJECT_ROOT
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ def preload(made: Stack, wire: Wire, count: int) -> None:
     producer.flush()
 
 
-def run(count: int, workers: int, partitions: int, module: str = "bourse.cli.main") -> Throughput:
-    """Measure one burst on a fresh broker, with workers of `module`'s command line."""
-    with stack(partitions=partitions) as made:
+def run(
+    count: int, workers: int, partitions: int, module: str = "bourse.cli.main", code: Path = PROJECT_ROOT
+) -> Throughput:
+    """Measure one burst on a fresh broker, with workers of `module`'s command line from `code`."""
+    with stack(code, partitions=partitions) as made:
         wire = Wire(made.settings)
         names = [f"w{n}" for n in range(workers)]
         for name in names:
@@ -102,6 +106,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=2)
     parser.add_argument("--six-topics", action="store_true", help="without order events and the wallet log")
+    add_code_option(parser)
     chosen = parser.parse_args(arguments)
     module = "bench.six_topics" if chosen.six_topics else "bourse.cli.main"
-    print(*run(chosen.orders, chosen.workers, chosen.partitions, module).lines(), sep="\n")
+    print(*run(chosen.orders, chosen.workers, chosen.partitions, module, chosen.code).lines(), sep="\n")
