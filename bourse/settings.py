@@ -5,12 +5,14 @@ nothing of how any setting is used. No other module reads the environment.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_PASSWORD = re.compile(r"^((?:[^:/@]*:)?(?://)?[^:/@]*:).*@")
 PREFIX = "BOURSE_"
 DEFAULT_BROKER = "127.0.0.1:9092"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -197,6 +199,11 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
+def without_password(value: object) -> object:
+    """Return a value as anybody may see it: with no password in a URL, or in what was meant to be one."""
+    return _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
 def _explain(error: ValidationError) -> list[str]:
     # A default that is made from another setting was not made; what is wrong is that other setting.
     items = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
@@ -206,4 +213,4 @@ def _explain(error: ValidationError) -> list[str]:
 def _sentence(field: str, value: object, message: str) -> str:
     reason = message.removeprefix("Value error, ").removeprefix("Input ")
     about = Settings.model_fields[field].description or ""
-    return f"{environment_name(field)}={value}: {reason}. {about}"
+    return f"{environment_name(field)}={without_password(value)}: {reason}. {about}"

@@ -1,7 +1,6 @@
 """`bourse settings`: every setting with its value and what it is for."""
 
 import json
-import re
 from typing import Annotated
 
 import typer
@@ -9,9 +8,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from bourse.cli.console import out, print_json
-from bourse.settings import Settings, environment_name
-
-_PASSWORD = re.compile(r"(//[^:/@]*:)[^@/]*@")
+from bourse.settings import Settings, environment_name, without_password
 
 
 def settings(
@@ -22,7 +19,7 @@ def settings(
     current = Settings.read()
     if as_json:
         values = current.model_dump(mode="json")
-        shown = {environment_name(name): value and _without_password(value) for name, value in values.items()}
+        shown = {environment_name(name): value and without_password(value) for name, value in values.items()}
         print_json(json.dumps(shown, indent=2))
         return
     for name in Settings.model_fields:
@@ -30,12 +27,7 @@ def settings(
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else str(_without_password(value))
-
-
-def _without_password(value: object) -> object:
-    """Return a value as anybody may see it: with no password in a URL."""
-    return _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+    return "" if value is None else str(without_password(value))
 
 
 def _show(current: Settings, name: str) -> None:

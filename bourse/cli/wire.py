@@ -12,7 +12,7 @@ from bourse.schemas.codec import Codec, DecodeError
 from bourse.schemas.ids import SchemaIds
 from bourse.schemas.records import Record
 from bourse.schemas.registry import RegistryError
-from bourse.settings import Settings
+from bourse.settings import Settings, without_password
 
 CHANGELOG = "changelog"
 READABLE = (*(str(topic) for topic in TOPICS), CHANGELOG)
@@ -61,7 +61,8 @@ class Wire:
             raise self._registry_failure(error) from None
 
     def _registry_failure(self, error: RegistryError) -> CliError:
-        problem = f"The schema registry {self._settings.schema_registry} cannot be used: {error}."
+        registry = without_password(self._settings.schema_registry)
+        problem = f"The schema registry {registry} cannot be used: {error}."
         return CliError(problem, "Start it, or unset BOURSE_SCHEMA_REGISTRY to use the project's own ids.")
 
     @cached_property

@@ -149,7 +149,8 @@ def _parts(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL without user and password, which errors and logs would show, and these as the client's setting."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        message = f"{url!r} is not the http or https URL of a schema registry"
+        # Not quoted: it may hold a password, and nobody knows where.
+        message = "this is not the http or https URL of a schema registry"
         raise RegistryError(message)
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
     if parts.username is None:

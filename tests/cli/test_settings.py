@@ -90,6 +90,19 @@ def test_a_password_is_not_shown(bourse: Callable, monkeypatch: pytest.MonkeyPat
         assert "secret" not in ran.out
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://ann:secret@registry", "ann:secret@registry:8081", "https://ann:sec@ret:secret@reg istry"]
+)
+def test_a_password_in_a_bad_url_is_not_shown_either(
+    url: str, bourse: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOURSE_SCHEMA_REGISTRY", url)
+    ran = bourse("settings")
+    assert ran.code == 2
+    assert "ann:***@" in ran.err
+    assert "secret" not in ran.out + ran.err
+
+
 def test_a_bad_setting_ends_a_command_with_code_2(bourse: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOURSE_PARTITIONS", "many")
     ran = bourse("settings")
