@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 
-from bourse.agents.wire import schema_ids
+from bourse.agents.wire import Encoders, schema_ids
 from bourse.cli.errors import CliError
 from bourse.pipeline.flow import TOPICS, TopicDefinition
 from bourse.pipeline.outputs import Topic
@@ -26,13 +26,10 @@ class Wire:
         """Take the settings, which say where schema ids come from."""
         self._settings = settings
         self._decoders: dict[str, Callable[[bytes | None], Record]] = {}
-        self._encoders: dict[str, Callable[[Record], bytes]] = {}
 
     def encode(self, topic: str, record: Record) -> bytes:
         """Return a record's bytes for its topic; raises EncodeError."""
-        if topic not in self._encoders:
-            self._encoders[topic] = self._codec.encoder(definition(topic).record_type)
-        return self._encoders[topic](record)
+        return self._encoders[definition(topic).record_type](record)
 
     def decode(self, topic: str, value: bytes | None) -> Record:
         """Return the record that a topic's bytes are; raises DecodeError."""
@@ -68,6 +65,10 @@ class Wire:
     @cached_property
     def _codec(self) -> Codec:
         return Codec(self._ids)
+
+    @cached_property
+    def _encoders(self) -> Encoders:
+        return Encoders(self._codec)
 
 
 def definition(topic: str) -> TopicDefinition:

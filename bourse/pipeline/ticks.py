@@ -9,6 +9,8 @@ from bourse.schemas.records import Instrument
 def tick_size_at(instrument: Instrument, price: int) -> int:
     """Return the tick size of a price: that of the highest band of the tick table that begins at or below it."""
     tick_size: int = instrument.tick_size
+    if not instrument.tick_table:
+        return tick_size
     for band in instrument.tick_table:
         if band.from_price > price:
             break

@@ -182,14 +182,14 @@ def _missing_price_refusal(order: Order) -> Refusal | None:
 def _price_refusal(instrument: Instrument, order: Order) -> Refusal | None:
     """Refuse prices that cannot be, and a limit outside of the static band; stops may wait anywhere."""
     price = order.price
-    prices = [given for given in (price, order.stop_price, order.trail_amount) if given is not None]
+    prices = (price, order.stop_price, order.trail_amount)
     for given in prices:
-        if given <= 0:
+        if given is not None and given <= 0:
             return Refusal(Reason.INVALID_PRICE, f"price {given} is not above 0")
     for given in prices:
-        tick_size = tick_size_at(instrument, given)
-        if given % tick_size:
-            return Refusal(Reason.WRONG_TICK, f"price {given} is not in ticks of {tick_size}")
+        if given is not None and given % tick_size_at(instrument, given):
+            text = f"price {given} is not in ticks of {tick_size_at(instrument, given)}"
+            return Refusal(Reason.WRONG_TICK, text)
     reference, band = instrument.reference_price, instrument.price_band_bps
     if price is None or reference is None or band is None:
         return None
