@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 COMPILED := .bourse/compiled
 
-.PHONY: help setup demo up down test simulate check bench flow format lock
+.PHONY: help setup demo up down test simulate mutants check bench flow format lock
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ SEED ?= 0
 N ?= 1000
 simulate: setup  ## Run the engine under N seeds of faults from SEED on (or CASE=file again)
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(N) $(if $(CASE),--case $(CASE) --tell)
+
+BUG ?=
+mutants: setup  ## Plant bugs in copies of the code, and see that the simulator finds each (or BUG=part of a name)
+	@$(BIN)/python -m tests.mutants --bug "$(BUG)"
 
 check: setup  ## Format, lint, types, import rules, generated files
 	$(BIN)/ruff format --check .

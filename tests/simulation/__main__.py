@@ -23,7 +23,7 @@ def main() -> int:
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         result = run_seed(seed, say)
         if result.found:
-            _report(seed, result)
+            _report(seed, result, is_brief=arguments.brief)
             return 1
         trades += result.trades
         steps += result.steps
@@ -36,8 +36,11 @@ def main() -> int:
     return 0
 
 
-def _report(seed: int, result: Result) -> None:
-    print(f"Seed {seed} found:\n{result.found}\nAgain: make simulate SEED={seed} N=1\nMaking it shorter ...")
+def _report(seed: int, result: Result, *, is_brief: bool) -> None:
+    print(f"Seed {seed} found:\n{result.found}\nAgain: make simulate SEED={seed} N=1")
+    if is_brief:
+        return
+    print("Making it shorter ...")
     case = shrink(result.case)
     path = CASES / f"{seed}.json"
     case.write(path)
@@ -51,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--case", type=Path, help="a shortened case instead")
+    parser.add_argument("--brief", action="store_true", help="do not shorten what fails")
     parser.add_argument("--tell", action="store_true", help="print what happens")
     return parser.parse_args()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from tests.simulation.choices import Choices
@@ -28,15 +28,15 @@ AGAIN, ANSWER_LOST, NEVER_ARRIVED, NEVER_ANSWERED = 1, 2, 3, 4
 class Odds:
     """How often clients meet what they may meet; 0 of everything is a network without faults."""
 
-    def __init__(self, chance: Callable[[float], float]) -> None:
-        """Take each by `chance` of its usual value."""
+    def __init__(self, chance: Callable[[float], float], deadly: Callable[[float], float]) -> None:
+        """Take each by `chance` of its usual value, and by `deadly` what a worker has to stop for."""
         self.few_records = chance(0.3)
         self.full_queue = chance(0.01)
         self.sent_early = chance(0.3)
         self.offsets_again = chance(0.05)
-        self.of_commits = (chance(0.05), chance(0.03), chance(0.01), chance(0.02))
+        self.of_commits = (chance(0.05), chance(0.03), deadly(0.01), deadly(0.02))
         """Of `AGAIN`, `ANSWER_LOST`, `NEVER_ARRIVED` and `NEVER_ANSWERED`."""
-        self.record_lost = chance(0.01)
+        self.record_lost = deadly(0.01)
 
 
 class Host(Protocol):
@@ -442,19 +442,17 @@ class Admin:
     def list_offsets(
         self,
         request: dict[TopicPartition, OffsetSpec],
-        isolation_level: object,  # noqa: ARG002  (the engine asks for high watermarks alone)
+        isolation_level: IsolationLevel,
         request_timeout: float,  # noqa: ARG002
     ) -> dict[TopicPartition, Any]:
         self._host.point("list_offsets")
-        earliest = OffsetSpec.earliest()
-        return {
-            tp: _done(
-                SimpleNamespace(
-                    offset=0 if spec is earliest else self._kafka.logs[tp.topic, tp.partition].end
-                )
-            )
-            for tp, spec in request.items()
-        }
+        earliest, committed = OffsetSpec.earliest(), isolation_level is IsolationLevel.READ_COMMITTED
+        found = {}
+        for tp, spec in request.items():
+            log = self._kafka.logs[tp.topic, tp.partition]
+            last = log.stable if committed else log.end
+            found[tp] = _done(SimpleNamespace(offset=0 if spec is earliest else last))
+        return found
 
 
 def _done(result: Any) -> Any:

@@ -1,12 +1,13 @@
 """What the outside sends in a simulation: a market's set-up, a hostile flow, and a clock that runs past every date.
 
-The flow is that of `tests/account_strategies.py`, with what no well-meant client sends among it: bytes that are no
-record, records under another's key or in another's partition, and client order ids used again for something else.
+The flow is that of `tests/account_strategies.py`, with orders of every type and instruction, and what no well-meant
+client sends among it: bytes that are no record, records under another's key or in another's partition, and client order
+ids used again for something else.
 """
 
 from collections.abc import Iterator
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -14,10 +15,22 @@ from bourse.agents.wire import Wire
 from bourse.pipeline.flow import TOPICS, key_of
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent
-from bourse.schemas.records import Order, SessionEvent, SessionKind
+from bourse.schemas.records import (
+    Order,
+    OrderAction,
+    OrderType,
+    SelfTradePrevention,
+    SessionEvent,
+    SessionKind,
+    Side,
+    TimeInForce,
+)
+from bourse.schemas.units import Price
 from tests.account_strategies import (
     ACCOUNTS,
     ASSETS,
+    NINE_O_CLOCK_NS,
+    SYMBOLS,
     FlowWriter,
     next_event,
     opening_deposits,
@@ -25,8 +38,29 @@ from tests.account_strategies import (
 )
 
 POISONED = (Topic.ORDERS, Topic.WALLET_COMMANDS, Topic.ACCOUNTS, Topic.INSTRUMENTS, Topic.SESSIONS)
+QUEUES_UP = 0.6
+BEST_BID, BEST_ASK = Price(300), Price(310)
 _ENDS = (SessionKind.CLOSED, SessionKind.HALT)
-_BEGINS = (SessionKind.RESUME, SessionKind.OPEN)
+_BEGINS = (
+    # The last one is sent first.
+    (SessionKind.OPEN, SessionKind.RESUME),
+    (SessionKind.OPEN, SessionKind.OPENING_AUCTION, SessionKind.PRE_OPEN, SessionKind.RESUME),
+    (SessionKind.OPEN, SessionKind.RESUME, SessionKind.CLOSING_AUCTION),
+)
+_INSTRUCTIONS: tuple[dict[str, Any], ...] = (
+    {"order_type": OrderType.MARKET, "price": None},
+    {"order_type": OrderType.STOP, "price": None, "stop_price": BEST_ASK},
+    {"order_type": OrderType.STOP_LIMIT, "stop_price": BEST_BID},
+    {"order_type": OrderType.TRAILING_STOP, "price": None, "trail_amount": 10},
+    {"display_quantity": 5},
+    {"time_in_force": TimeInForce.FOK},
+    {"time_in_force": TimeInForce.AT_OPEN},
+    {"time_in_force": TimeInForce.AT_CLOSE},
+    {"time_in_force": TimeInForce.GTD, "expire_time_ns": NINE_O_CLOCK_NS + 10**12},
+    {"post_only": True},
+    {"oco_group": "either"},
+    *({"self_trade_prevention": way} for way in SelfTradePrevention),
+)
 
 
 class Input(NamedTuple):
@@ -49,6 +83,8 @@ class InputWriter:
         self._partitions = partitions
         self._dice = dice
         self._writer = FlowWriter()
+        self._hot = dice.choice((None, None, *SYMBOLS))
+        self._special = dice.choice((0, 0, 0.2, 0.6))
         self._reopening: list[SimEvent] = []
 
     def opening(self, *, is_rich: bool) -> list[Input]:
@@ -78,12 +114,34 @@ class InputWriter:
             return self._sent(
                 SimEvent(Topic.ORDERS, None, replace(order, quantity=(order.quantity or 0) + 5))
             )
-        event = next_event(self._writer, self._dice)
+        event = self._shaped(next_event(self._writer, self._dice))
         session = event.record
         if isinstance(session, SessionEvent) and session.kind in _ENDS and self._dice.random() < 0.7:
             # Nothing trades in a market that stays closed.
-            self._reopening = [self._writer.session(session.market, kind, 0, None) for kind in _BEGINS]
+            phases = self._dice.choice(_BEGINS)
+            self._reopening = [self._writer.session(session.market, kind, 0, None) for kind in phases]
         return self._sent(event)
+
+    def _shaped(self, event: SimEvent) -> SimEvent:
+        """Return a new order with what this day is like; a repeat must stay what it is."""
+        order = event.record
+        if not isinstance(order, Order) or order.action is not OrderAction.NEW:
+            return event
+        if event is not self._writer.sent[-1]:
+            return event
+        if self._hot is not None:
+            order = self._in_the_hot_symbol(order, self._hot)
+        if self._dice.random() < self._special:
+            order = replace(order, **self._dice.choice(_INSTRUCTIONS))
+        event = self._writer.sent[-1] = event._replace(record=order)
+        return event
+
+    def _in_the_hot_symbol(self, order: Order, symbol: str) -> Order:
+        """Return an order for what everybody wants, most at the best prices, so that orders queue up there."""
+        price = order.price
+        if self._dice.random() < QUEUES_UP:
+            price = BEST_BID if order.side is Side.BUY else BEST_ASK
+        return replace(order, symbol=symbol, price=price)
 
     def _orders(self) -> Iterator[Order]:
         return (event.record for event in self._writer.sent if isinstance(event.record, Order))

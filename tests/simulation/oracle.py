@@ -13,6 +13,7 @@ from typing import Any
 
 from bourse.agents.build import inner_topics
 from bourse.audit import Auditor, Entry
+from bourse.pipeline.matching.naive import NaiveBook
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.state import State
 from bourse.schemas.codec import DecodeError
@@ -27,6 +28,7 @@ _INNER = frozenset(map(str, inner_topics()))
 
 def check(world: World) -> None:
     """Check everything."""
+    check_reasons(world)
     check_logs(world)
     check_intake(world)
     check_equal_to_the_pure_stages(world)
@@ -36,6 +38,12 @@ def check(world: World) -> None:
 def expect(truth: object, text: str) -> None:
     if not truth:
         raise Finding(text)
+
+
+def check_reasons(world: World) -> None:
+    """No worker stopped by itself where nothing happened that it has to stop for; rebalances are not such a thing."""
+    if world.plan.is_gentle:
+        expect(not world.errors, f"a worker stops for nothing: {world.errors}")
 
 
 def check_logs(world: World) -> None:
@@ -114,11 +122,20 @@ class Sheet:
             self._run.hand_over((topic, partition), Record(-1, 0, key, value, passed))
 
 
+class NaiveBooks(dict[str, NaiveBook]):
+    """Books that are lists, made when they are first asked for."""
+
+    def get(self, symbol: str, _default: object = None) -> NaiveBook:
+        return self.setdefault(symbol, NaiveBook())
+
+
 class PureRun:
-    """The stages over states in memory, cycle by cycle as they were committed."""
+    """The stages over states in memory and naive books, cycle by cycle as they were committed."""
 
     def __init__(self, stages: Stages, partitions: int) -> None:
         self.stores = [SimpleNamespace(attached=State.in_memory()) for _ in range(partitions)]
+        for store in self.stores:
+            store.attached.order_books = NaiveBooks()
         self.outputs: list[tuple[tuple[str, int], bytes | None, bytes | None]] = []
         self._readers = stages.readers
         self._wire = stages.wire

@@ -67,11 +67,15 @@ def test_what_fails_is_made_shorter(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 # -- what was found ---------------------------------------------------------------------------------------------------
 
 
+def never(_usual: float) -> float:
+    return 0
+
+
 def a_quiet_plan(*, workers: int = 1, through_kafka: bool = False) -> Plan:
     """A plan without faults, so that a test can bring in its own."""
     plan = Plan(0)
     plan.partitions, plan.workers, plan.max_records, plan.through_kafka = 2, workers, 5000, through_kafka
-    plan.clients = Odds(lambda _usual: 0)
+    plan.clients = Odds(never, never)
     plan.operators = plan.folders = plan.at_calls = plan.at_produce = ()
     return plan.with_inputs(Random(0), length=60)
 

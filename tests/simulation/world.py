@@ -28,6 +28,7 @@ MONDAY_MS = 1_704_704_400_000
 """2024-01-08T09:00:00Z, which is also when the flow's orders say that they were sent."""
 MOST_STEPS = 60_000
 """Within which any simulation comes to rest; a few thousand are usual."""
+GENTLE = 0.2
 DIES, PAUSES, FREEZES = 1, 2, 3
 STOPS, DOUBLES, BACKS_UP, COMPACTS, CHANGES_OVER = 1, 2, 3, 4, 5
 DELETED, OLDER = 1, 2
@@ -46,6 +47,11 @@ class Plan:
         def chance(usual: float) -> float:
             return usual * dice.choice((0, 0, 0.3, 1, 1, 3))
 
+        def deadly(usual: float) -> float:
+            return 0 if self.is_gentle else chance(usual)
+
+        self.is_gentle = dice.random() < GENTLE
+        """Whether nothing happens that is a reason for a worker to stop by itself."""
         self.seed = seed
         self.partitions = dice.choice((1, 2, 2, 3, 4))
         self.workers = dice.choice((1, 2, 2, 3))
@@ -53,12 +59,12 @@ class Plan:
         self.through_kafka = dice.random() < 0.2
         self.faults = dice.choice((0, 5, 15, 40))
         """How many times processes may die or be held up, so that the day comes to its end."""
-        self.at_calls = (chance(0.004), chance(0.01), chance(0.002))
+        self.at_calls = (deadly(0.004), chance(0.01), deadly(0.002))
         """Chances to die, pause or freeze at a client's call or a write to disk."""
         self.at_produce = tuple(odds / 10 for odds in self.at_calls)
-        self.operators = (chance(0.002), chance(0.001), chance(0.005), chance(0.005), chance(0.001))
+        self.operators = (chance(0.002), deadly(0.001), chance(0.005), chance(0.005), deadly(0.001))
         self.folders = (chance(0.1), chance(0.2))
-        self.clients = Odds(chance)
+        self.clients = Odds(chance, deadly)
         self.with_inputs(dice, dice.choice((10, 30, 60, 100, 200)), chance(0.05))
 
     def with_inputs(self, dice: Random, length: int, poison: float = 0) -> Self:
@@ -85,6 +91,7 @@ class World:
         self.sent: list[Input] = []
         self.steps = 0
         self.starts = 0
+        self.errors: list[str] = []
         self._say = say
         self._waiting: list[Input] = []
         self._down = [f"w{number}" for number in range(plan.workers)]
@@ -177,13 +184,13 @@ class World:
 
     def _start(self) -> None:
         name = self._down.pop(0)
-        match self.choices.one_of(self.plan.folders):
-            case 1:
-                self.disk.replace(name, {})
-                self.say(f"{name} lost its folder")
-            case 2 if name in self._backups:
-                self.disk.replace(name, self._backups[name])
-                self.say(f"{name} has its folder from a backup")
+        fate = self.choices.one_of(self.plan.folders)
+        if fate == DELETED:
+            self.disk.replace(name, {})
+            self.say(f"{name} lost its folder")
+        elif fate == OLDER and name in self._backups:
+            self.disk.replace(name, self._backups[name])
+            self.say(f"{name} has its folder from a backup")
         self._begin(name, name)
         self.pass_time(0.5)
 
@@ -193,21 +200,23 @@ class World:
         self.processes.append(Process(self, name, folder, through_kafka=self.through_kafka))
 
     def _operate(self, what: int) -> None:
-        process = self.processes[self.choices.below(len(self.processes))] if self.processes else None
-        match what:
-            case 1 if process is not None:
-                self.say(f"{process.name} is told to stop")
-                process.is_stopping = True
-            case 2 if process is not None and self._take_fault():
-                self._begin(process.name, f"{process.name}-elsewhere-{self.starts}")
-            case 3 if process is not None:
-                self._backups[process.folder] = self.disk.copy(process.folder)
-            case 4:
-                self.say("the changelog is compacted")
-                for partition in range(self.plan.partitions):
-                    self.kafka.logs[CHANGELOG, partition].compact()
-            case 5 if self._take_fault():
-                self._change_over(through_kafka=not self.through_kafka)
+        if what == COMPACTS:
+            self.say("the changelog is compacted")
+            for partition in range(self.plan.partitions):
+                self.kafka.logs[CHANGELOG, partition].compact()
+        elif what == CHANGES_OVER and self._take_fault():
+            self._change_over(through_kafka=not self.through_kafka)
+        elif self.processes:
+            self._operate_on(self.processes[self.choices.below(len(self.processes))], what)
+
+    def _operate_on(self, process: Process, what: int) -> None:
+        if what == STOPS:
+            self.say(f"{process.name} is told to stop")
+            process.is_stopping = True
+        elif what == DOUBLES and self._take_fault():
+            self._begin(process.name, f"{process.name}-elsewhere-{self.starts}")
+        elif what == BACKS_UP:
+            self._backups[process.folder] = self.disk.copy(process.folder)
 
     def _change_over(self, *, through_kafka: bool) -> None:
         """Start workers in the other mode from now on, one after the other."""
@@ -268,7 +277,8 @@ class World:
 
     def note_error(self, process: Process, error: Exception) -> None:
         """Judge what a worker stopped for: some things are meant to stop it, all others are findings."""
-        self.say(f"{process.name} stops: {type(error).__name__}: {error}")
+        self.errors.append(f"{process.name} stops: {type(error).__name__}: {error}")
+        self.say(self.errors[-1])
         if isinstance(error, ModeChangeRefused):
             self._change_over(through_kafka=True)
         elif not isinstance(error, EXPECTED) and not self._is_mixture(error):

@@ -1,0 +1,382 @@
+"""Bugs that somebody could have written, as replacements of text in the code, each one to be found.
+
+A bug is planted in a copy of the project and looked for by the simulator, seed by seed, or by a test of client
+settings where the Kafka in memory does not know the setting. Where code changes and a text here no longer fits,
+`test_bugs.py` says so: say the same bug in the new words, and see with `make mutants BUG=name` that it is found.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SIMULATOR: Final = "simulator"
+SETTINGS: Final = "settings test"
+
+_ENGINE = "bourse/streaming/engine.py"
+_PRODUCER = "bourse/streaming/producer.py"
+_RESTORE = "bourse/streaming/restore.py"
+_SWITCH = "bourse/streaming/switch.py"
+_STORE = "bourse/tables/store.py"
+_TABLE = "bourse/tables/table.py"
+_RUNNER = "bourse/agents/runner.py"
+_BOOK = "bourse/pipeline/matching/book.py"
+_EXECUTION = "bourse/pipeline/matching/execution.py"
+_POSTINGS = "bourse/pipeline/positions/postings.py"
+_MONEY = "bourse/pipeline/money.py"
+_HOLDINGS = "bourse/pipeline/positions/holdings.py"
+_SETTLEMENT = "bourse/pipeline/settlement.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A planted bug: each text in `file` that is there once, with what stands in its place."""
+
+    name: str
+    file: str
+    changes: tuple[tuple[str, str], ...]
+    found_by: str = SIMULATOR
+
+    def planted(self, source: str) -> str:
+        """Return the source with the bug in it; ValueError where a text does not fit any more."""
+        for before, after in self.changes:
+            if source.count(before) != 1:
+                msg = f"{self.name}: {self.file} has this text {source.count(before)} times, not once:\n{before}"
+                raise ValueError(msg)
+            source = source.replace(before, after)
+        return source
+
+
+def _bug(name: str, file: str, *texts: str, found_by: str = SIMULATOR) -> Bug:
+    return Bug(name, file, tuple(zip(texts[::2], texts[1::2], strict=True)), found_by)
+
+
+BUGS: Final = (
+    # -- the engine ---------------------------------------------------------------------------------------------------
+    _bug(
+        "offsets are committed before the outputs",
+        _ENGINE,
+        "        self._producer.begin()\n        for frame in frames:",
+        "        self._producer.begin()\n"
+        "        self._producer.commit(self._positions(offsets), self._consumer.consumer_group_metadata())\n"
+        "        self._producer.begin()\n"
+        "        for frame in frames:",
+    ),
+    _bug(
+        "offsets are left out of the transaction",
+        _PRODUCER,
+        "        if offsets:\n",
+        "        if not offsets:\n",
+    ),
+    _bug(
+        "the store is written before the commit",
+        _ENGINE,
+        "        self._producer.commit(self._positions(offsets)",
+        "        for partition in written:\n"
+        "            self.stores[partition].commit(self.stores[partition].position or 0)\n"
+        "        self._producer.commit(self._positions(offsets)",
+    ),
+    _bug(
+        "the store is never written",
+        _ENGINE,
+        "self.stores[partition].commit(position)",
+        "self.stores[partition].commit(None)",
+    ),
+    _bug(
+        "the store's position is too far by a record",
+        _ENGINE,
+        "self._changelog_ends[message.partition()] = message.offset() + 1",
+        "self._changelog_ends[message.partition()] = message.offset() + 3",
+    ),
+    _bug(
+        "the overlay outlives an abort",
+        _ENGINE,
+        "            await self._cycle(messages)\n",
+        "            try:\n"
+        "                await self._cycle(messages)\n"
+        "            except EngineError:\n"
+        "                self._producer.close()\n",
+    ),
+    _bug(
+        "a commit's error is swallowed",
+        _PRODUCER,
+        "                    raise TransactionFailed(msg) from error",
+        "                    return",
+    ),
+    _bug(
+        "an unclear outcome is taken for a commit",
+        _PRODUCER,
+        "                if not reason.retriable()",
+        "                if reason.retriable():\n"
+        "                    return\n"
+        "                if not reason.retriable()",
+    ),
+    _bug(
+        "a dead letter ends its frame, and nothing of it is committed",
+        _RUNNER,
+        "            else:\n                self._send(frame, outputs)",
+        "                return\n            else:\n                self._send(frame, outputs)",
+    ),
+    _bug(
+        "records from before a rebalance are kept",
+        _ENGINE,
+        "return messages if rebalances == self._rebalances else []",
+        "return messages",
+    ),
+    _bug(
+        "partitions are read while they are restored",
+        _ENGINE,
+        "        consumer.pause(assigned)\n",
+        "",
+    ),
+    _bug(
+        "the last record of a changelog does not wait for room",
+        _PRODUCER,
+        "            self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)\n"
+        "        except BufferError:\n"
+        "            self._produce_when_there_is_room(topic, value, key, partition, on_delivery)",
+        "            self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)\n"
+        "        except BufferError as full:\n"
+        "            raise ValueError from full",
+    ),
+    _bug(
+        "early delivery reports are forgotten",
+        _ENGINE,
+        "        self._changelog_ends.clear()\n",
+        "",
+        "        self._producer.commit(self._positions(offsets)",
+        "        self._changelog_ends.clear()\n        self._producer.commit(self._positions(offsets)",
+    ),
+    _bug(
+        "cycles take in what is not committed",
+        _ENGINE,
+        '"isolation.level": "read_committed"',
+        '"isolation.level": "read_uncommitted"',
+    ),
+    _bug(
+        "restoring reads what was aborted",
+        _RESTORE,
+        '"isolation.level": "read_committed"',
+        '"isolation.level": "read_uncommitted"',
+    ),
+    _bug(
+        "restoring ends at the last stable offset",
+        _RESTORE,
+        "isolation_level=IsolationLevel.READ_UNCOMMITTED",
+        "isolation_level=IsolationLevel.READ_COMMITTED",
+    ),
+    _bug(
+        "restoring ends one record early",
+        _RESTORE,
+        "if self.position < self.target:",
+        "if self.position < self.target - 2:",
+    ),
+    _bug(
+        "changing over forgets inner topics that were never read",
+        _SWITCH,
+        "    return list(consumer.committed(wanted, _SECONDS)) if wanted else []",
+        "    return [tp for tp in consumer.committed(wanted, _SECONDS) if tp.offset >= 0] if wanted else []",
+    ),
+    _bug(
+        "changing over reads again what was handed over",
+        _SWITCH,
+        "        return [TopicPartition(topic, p, end, config.mode) for (topic, p), end in ends.items()]",
+        "        return []",
+    ),
+    _bug(
+        "acks=1",
+        _PRODUCER,
+        '        "compression.type": "lz4",',
+        '        "acks": 1,\n        "compression.type": "lz4",',
+        found_by=SETTINGS,
+    ),
+    _bug(
+        "fencing is off: every start has a transactional id of its own",
+        _PRODUCER,
+        '        "transactional.id": config.transactional_id,',
+        '        "transactional.id": f"{config.transactional_id}-{id(config)}",',
+        found_by=SETTINGS,
+    ),
+    _bug(
+        "the consumer commits by itself",
+        _ENGINE,
+        '        "enable.auto.commit": False,',
+        '        "enable.auto.commit": True,',
+        found_by=SETTINGS,
+    ),
+    # -- tables -------------------------------------------------------------------------------------------------------
+    _bug(
+        "caches outlive a rebalance",
+        _STORE,
+        "        self.attached = None\n        for table in self.tables.values():\n            table.forget()",
+        "        pass",
+    ),
+    _bug(
+        "restoring leaves deleted rows",
+        _STORE,
+        "                batch.delete(row_key, family)",
+        "                pass",
+    ),
+    _bug(
+        "deletions never reach the changelog",
+        _TABLE,
+        "        self._rows[key] = self._written[key] = None",
+        "        self._rows[key] = None",
+    ),
+    _bug(
+        "a scan does not see this cycle's writes",
+        _TABLE,
+        "        found.update((key, row) for key, row in self._written.items() if key.startswith(prefix))\n",
+        "",
+    ),
+    # -- between records and Kafka --------------------------------------------------------------------------------------
+    _bug(
+        "keys go to other partitions than Kafka's",
+        "bourse/streaming/partitioner.py",
+        "_SEED = 0x9747B28C",
+        "_SEED = 0x9747B28D",
+    ),
+    _bug(
+        "poison leaves no dead letter",
+        _RUNNER,
+        "        frame.send(self._wire.names[Topic.DEAD_LETTERS], record.key, value, frame.partition)\n",
+        "",
+    ),
+    _bug(
+        "a record under another's key is taken",
+        _RUNNER,
+        "        if record.key != expected:",
+        "        if record.key is None:",
+    ),
+    # -- the market ----------------------------------------------------------------------------------------------------
+    _bug(
+        "the announcer leaves out a partition",
+        "bourse/pipeline/announcer.py",
+        "    for partition in range(partitions):",
+        "    for partition in range(max(1, partitions - 1)):",
+    ),
+    _bug(
+        "last in, first out at a price",
+        _BOOK,
+        "        level.queue.append(place)",
+        "        level.queue.appendleft(place)",
+    ),
+    _bug(
+        "prices that are equal do not cross",
+        _EXECUTION,
+        "price <= order.price if order.side",
+        "price < order.price if order.side",
+    ),
+    _bug(
+        "a partly filled order goes to the end of its queue",
+        _BOOK,
+        "            if after.sequence != order.sequence:\n                queue",
+        "            if after.leaves_quantity:\n                queue",
+    ),
+    _bug(
+        "trades are at the aggressor's price",
+        _EXECUTION,
+        "turn.fill(maker, quantity), maker.price, quantity)",
+        "turn.fill(maker, quantity), taker.price, quantity)",
+    ),
+    _bug(
+        "fees are computed in floats",
+        _MONEY,
+        "    return Cash(value * bps // BASIS_POINTS)",
+        "    return Cash(round(value * bps / BASIS_POINTS))",
+    ),
+    _bug(
+        "the rest of an IOC order stays",
+        "bourse/pipeline/matching/entry.py",
+        "or left.time_in_force in AT_ONCE)",
+        "and left.time_in_force in AT_ONCE)",
+    ),
+    _bug(
+        "an order that keeps its place loses it when its book is built again",
+        "bourse/pipeline/matching/replaces.py",
+        "    kept = replace(less, client_order_id=order.client_order_id)",
+        "    kept = replace(less, client_order_id=order.client_order_id, sequence=turn.place + 1)",
+    ),
+    _bug(
+        "a mass cancel leaves the newest order",
+        "bourse/pipeline/matching/cancels.py",
+        "    for order_id in own:",
+        "    for order_id in [*own][: max(1, len(own) - 1)]:",
+    ),
+    _bug(
+        "the wall clock is the place in time",
+        "bourse/pipeline/matching/turn.py",
+        "        return order if order.sequence == self.place else replace(order, sequence=self.place)",
+        '        return replace(order, sequence=__import__("time").time_ns())',
+    ),
+    _bug(
+        "trade ids are random",
+        "bourse/pipeline/ids.py",
+        '    return f"{shortened(place)}-{number}"',
+        "    return f\"{shortened(place)}-{__import__('secrets').token_hex(8)}\"",
+    ),
+    _bug(
+        "a retry is executed again",
+        "bourse/pipeline/validation/orders.py",
+        "    if known is not None:\n        refusal,",
+        "    if known is not None and known.digest != digest:\n        refusal,",
+    ),
+    _bug(
+        "a repeated deposit is paid again",
+        "bourse/pipeline/risk/commands.py",
+        "    if known is not None:",
+        "    if known is not None and known.digest != digest:",
+    ),
+    _bug(
+        "the fee is not blocked",
+        "bourse/pipeline/risk/orders.py",
+        "        with_fee(value, fee_bps) if is_buy else order.quantity,",
+        "        value if is_buy else order.quantity,",
+    ),
+    _bug(
+        "fees are rounded up",
+        _MONEY,
+        "    return Cash(value * bps // BASIS_POINTS)",
+        "    return Cash(-(-value * bps // BASIS_POINTS))",
+    ),
+    _bug(
+        "a cancel gives nothing back",
+        _POSTINGS,
+        "    if back:\n        step =",
+        "    if back and release.reason is not ReleaseReason.CANCELLED:\n        step =",
+    ),
+    _bug(
+        "a cancel gives back twice",
+        _POSTINGS,
+        "hold.asset, [step], time_ns, release.order_id)",
+        "hold.asset, [step, step], time_ns, release.order_id)",
+    ),
+    _bug(
+        "what a better price saves is kept",
+        _POSTINGS,
+        "    back = max(0, hold.blocked - holds.reserve(hold))",
+        "    back = 0",
+    ),
+    _bug(
+        "a sale moves no position",
+        _HOLDINGS,
+        "    change = trade.quantity if trade.side is Side.BUY else -trade.quantity",
+        "    change = trade.quantity if trade.side is Side.BUY else 0",
+    ),
+    _bug(
+        "trades settle on their own date",
+        _HOLDINGS,
+        "settlement_date(trade.venue, trade.trade_date, trade.settlement_days)",
+        "settlement_date(trade.venue, trade.trade_date, 0)",
+    ),
+    _bug(
+        "obligations are settled twice",
+        _SETTLEMENT,
+        "            state.obligations.delete(key)\n",
+        "",
+    ),
+    _bug(
+        "an obligation forgets the fees of its later trades",
+        _SETTLEMENT,
+        "        Cash(before.fees + trade.fee),",
+        "        before.fees,",
+    ),
+)

@@ -1,0 +1,42 @@
+"""What exactly once asks of librdkafka's settings; librdkafka itself refuses some that would break it."""
+
+from dataclasses import replace
+from typing import Any
+
+from confluent_kafka import Consumer, Producer
+
+from bourse.streaming.config import EngineConfig
+from bourse.streaming.engine import consumer_settings
+from bourse.streaming.producer import producer_settings
+
+
+def no_store(_identity: object) -> Any:
+    raise NotImplementedError
+
+
+CONFIG = EngineConfig("127.0.0.1:1", "group", "w0", 2, "changelog", ["in"], no_store)
+
+
+def test_the_producer_writes_in_transactions_that_outlive_no_restart() -> None:
+    settings = producer_settings(CONFIG)
+    # A transactional id makes librdkafka idempotent, and refuse any other `acks` than all.
+    Producer(settings)
+    assert {"acks", "enable.idempotence", "max.in.flight"}.isdisjoint(settings)
+    assert settings["transactional.id"] == producer_settings(replace(CONFIG))["transactional.id"]
+    assert settings["transactional.id"] != producer_settings(replace(CONFIG, worker="w1"))["transactional.id"]
+    assert settings["transaction.timeout.ms"] == CONFIG.transaction_timeout_ms
+
+
+def test_the_consumer_sees_what_is_committed_and_commits_nothing_by_itself() -> None:
+    settings = consumer_settings(CONFIG)
+    Consumer(settings).close()
+    assert settings["isolation.level"] == "read_committed"
+    assert settings["enable.auto.commit"] is False
+    assert settings["auto.offset.reset"] == "earliest"
+    assert settings["partition.assignment.strategy"] == "range"
+
+
+def test_a_member_comes_back_under_its_name_and_is_another_in_the_other_mode() -> None:
+    first = consumer_settings(CONFIG)["group.instance.id"]
+    assert first == consumer_settings(replace(CONFIG))["group.instance.id"]
+    assert first != consumer_settings(replace(CONFIG, through_kafka=True))["group.instance.id"]
