@@ -53,13 +53,14 @@ def test_its_written_decisions_replay_a_seed() -> None:
 
 
 def test_what_fails_is_made_shorter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # A store that starts with the rows it last saw: wrong once somebody else has written meanwhile.
-    monkeypatch.setattr(Store, "ready", lambda _store: None)
-    case = next(result.case for seed in range(1000) if (result := run_seed(seed)).found)
-    shorter = shrink(case, most_runs=150)
+    restore = Store.restore
+    # What a changelog holds never gets into a store: wrong as soon as a partition changes hands.
+    monkeypatch.setattr(Store, "restore", lambda store, _changes, position: restore(store, [], position))
+    case = next(result.case for seed in range(100) if (result := run_seed(seed)).found)
+    shorter = shrink(case, most_runs=100)
     assert run_case(shorter).found
-    assert len(shorter.inputs) < len(case.inputs) / 2
-    assert len(shorter.decisions) < len(case.decisions)
+    assert len(shorter.inputs) < len(case.inputs)
+    assert len(shorter.decisions) < len(case.decisions) / 2
     shorter.write(tmp_path / "case.json")
     assert Case.read(tmp_path / "case.json") == shorter
 
