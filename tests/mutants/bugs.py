@@ -268,8 +268,8 @@ BUGS: Final = (
     _bug(
         "a partly filled order goes to the end of its queue",
         _BOOK,
-        "            if after.sequence != order.sequence:\n                queue",
-        "            if after.leaves_quantity:\n                queue",
+        "            if after.sequence != order.sequence:\n                level.queue",
+        "            if leaves:\n                level.queue",
     ),
     _bug(
         "trades are at the aggressor's price",
