@@ -38,14 +38,14 @@ def normal(_done: float) -> int:
 
 
 def swinging(done: float) -> int:
-    """Return where the middle of a market is that goes up and down by 3,000 ticks five times."""
+    """Return where the middle of a market is that goes up and down by as much as most orders are away, five times."""
     phase = done * 5 % 1
-    return MIDDLE + round(3_000 * (4 * abs(phase - 0.5) - 1))
+    return MIDDLE + round(LEVELS * (4 * abs(phase - 0.5) - 1))
 
 
 def crashing(done: float) -> int:
-    """Return where the middle of a market is that loses a fifth in the second half of the stream."""
-    return MIDDLE - round(max(0.0, done - 0.5) * 0.4 * MIDDLE)
+    """Return where the middle of a market is that falls through ten times that in the second half of the stream."""
+    return MIDDLE - round(max(0.0, done - 0.5) * 2 * 10 * LEVELS)
 
 
 MARKETS: Final[dict[str, Callable[[float], int]]] = {
@@ -118,13 +118,15 @@ class Stream:
 
     def _message(self) -> Message:
         draw = self.random.random()
-        if len(self.ids) < self.resting or (draw < 0.45 and len(self.ids) < 1.1 * self.resting):
+        # What trades and leaves is made up for, and no more than a tenth too many come.
+        wanted = 0.65 if len(self.ids) < self.resting else 0.45
+        if not self.ids or (draw < wanted and len(self.ids) < 1.1 * self.resting):
             order = self.order()
             self._enter(order)
             return "new", order
-        if draw < 0.80:
+        if draw < 0.85:
             return "cancel", self._fresh(self._remove(self.random.choice(self.ids)))
-        if draw < 0.90:
+        if draw < 0.95:
             return self._modify(self._resting(self.random.choice(self.ids)))
         order = self.order()
         reach = LEVELS if order.side is BUY else -LEVELS
@@ -191,7 +193,8 @@ def trade(book: Book, order: RestingOrder, events: list[Event]) -> RestingOrder:
         maker = first(against)
         if maker is None or (maker.price > limit if against is SELL else maker.price < limit):
             break
-        taken = min(left, maker.leaves_quantity - maker.hidden_quantity)
+        shown = maker.leaves_quantity - maker.hidden_quantity
+        taken = min(shown, left)
         events.append((book.fill(maker, taken, 0), taken))
         left -= taken
     if left == order.leaves_quantity:

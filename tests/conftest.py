@@ -18,5 +18,5 @@ pytest_plugins = ["tests.broker"]
 # Flows take long to draw and to run, and vary too much with the machine for a deadline.
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("ci", derandomize=True, max_examples=100, **_PATIENT)
-settings.register_profile("deep", max_examples=5_000, **_PATIENT)
+settings.register_profile("deep", max_examples=10_000, **_PATIENT)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -4,6 +4,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from bourse.schemas.records import (
@@ -26,6 +27,8 @@ DAY = dt.date(2019, 5, 23)
 ACCOUNTS = ("A1", "A2", "A3")
 PARTICIPANTS = {"A1": "P", "A2": "P"}
 """Two of the accounts have one owner."""
+
+DEFAULT_EXAMPLES = 100
 
 BookMessage: TypeAlias = ApprovedOrder | Announcement
 
@@ -60,6 +63,12 @@ class Intent(NamedTuple):
     post_only: bool
     prevention: SelfTradePrevention
     oco_group: str | None
+
+
+def examples(few: int) -> settings:
+    """Return how hard to search with long streams: a few of them, or as many as a deep search asks for."""
+    asked = settings().max_examples
+    return settings(max_examples=few if asked <= DEFAULT_EXAMPLES else asked, deadline=None)
 
 
 def _weighted(**weights: int) -> list[str]:

@@ -23,9 +23,11 @@ from bourse.schemas.records import (
     Trade,
 )
 from tests.matching.exchange import Exchange
-from tests.strategies import SYMBOL, BookMessage, book_messages
+from tests.strategies import SYMBOL, BookMessage, book_messages, examples
 
-thorough = settings(max_examples=60, deadline=None)
+thorough = settings(
+    max_examples=60, deadline=None
+)  # the deep search is for the fast book against the naive one
 TERMINAL = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
 LIVE = {OrderStatus.OPEN, OrderStatus.TRIGGERED, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED}
 
@@ -51,7 +53,7 @@ def test_the_book_is_never_crossed_while_it_trades(messages: list[BookMessage]) 
                 assert update.best_bid < update.best_ask
 
 
-@thorough
+@examples(60)
 @given(book_messages)
 def test_the_fast_book_says_what_the_naive_book_says(messages: list[BookMessage]) -> None:
     state = State.in_memory()

@@ -88,14 +88,16 @@ def _time_refusal(turn: Turn, order: ApprovedOrder) -> Refusal | None:
     time_ns = order.expire_time_ns
     if (time_ns is not None) is not (order.time_in_force is TimeInForce.GTD):
         return Refusal(Reason.INVALID_INSTRUCTION, "a GTD order has an expire_time_ns, and no other has one")
-    if time_ns is not None and time_ns <= turn.clock_ns:
-        return Refusal(Reason.INVALID_EXPIRE_TIME, f"{time_ns} is not after {turn.clock_ns}")
+    if time_ns is not None and time_ns <= turn.clock_ns():
+        return Refusal(Reason.INVALID_EXPIRE_TIME, f"{time_ns} is not after {turn.clock_ns()}")
     return None
 
 
 def terms_refusal(entering: RestingOrder) -> Refusal | None:
     """Refuse instructions that cannot be, or contradict each other; new and replaced orders alike."""
     kind = entering.order_type
+    if kind is OrderType.LIMIT and entering.stop_price is None and entering.trail_amount is None:
+        return _shown_refusal(entering)
     is_stop = kind in STOPS
     if is_stop and entering.time_in_force in AUCTION_ONLY:
         return Refusal(Reason.INVALID_INSTRUCTION, "a stop order does not wait for an auction")
@@ -117,6 +119,8 @@ def _stop_refusal(entering: RestingOrder) -> Refusal | None:
 
 def _shown_refusal(entering: RestingOrder) -> Refusal | None:
     display, total = entering.display_quantity, entering.order_quantity
+    if display is None and not entering.post_only:
+        return None
     is_limited = entering.order_type in LIMITED and entering.time_in_force not in AT_ONCE
     if entering.post_only and not is_limited:
         return Refusal(Reason.INVALID_INSTRUCTION, "a post-only order is a limit order that may rest")
@@ -133,7 +137,7 @@ def _shown_refusal(entering: RestingOrder) -> Refusal | None:
 def size_refusal(turn: Turn, entering: RestingOrder) -> Refusal | None:
     """Refuse a price that cannot be one, and amounts that a record could not hold."""
     price, leaves, side = entering.price, entering.leaves_quantity, entering.side
-    if price == ANY_PRICE[side] and entering.order_type not in LIMITED:
+    if entering.order_type not in LIMITED and price == ANY_PRICE[side]:
         price = Price(1)
     if price <= 0:
         return Refusal(Reason.INVALID_PRICE, f"price {price} is not above 0")

@@ -70,13 +70,11 @@ class BookSide:
         self.best: Level | None = None
 
     def level_for(self, price: Price) -> Level:
-        """Return the level of a price that an order is about to join."""
+        """Return the level of a price that has no order, and that one is about to join."""
         level = self.levels.get(price)
         if level is None:
             level = self.levels[price] = Level(price)
             heapq.heappush(self.heap, price * self.sign)
-        elif level.orders:
-            return level
         else:
             self.empty -= 1
         if self.best is None or price * self.sign < self.best.price * self.sign:
@@ -186,7 +184,10 @@ class Book:
         if leaves <= hidden or order.order_quantity != order.cum_quantity + leaves or order_id in self.places:
             message = f"{order} cannot come to rest"
             raise InvariantBroken(message)
-        level = (self.bids if order.side is BUY else self.asks).level_for(order.price)
+        side, price = self.bids if order.side is BUY else self.asks, order.price
+        level = side.levels.get(price)
+        if level is None or not level.orders:
+            level = side.level_for(price)
         place = self.places[order_id] = Place(order)
         level.queue.append(place)
         level.orders += 1
@@ -249,21 +250,23 @@ class Book:
         side = self.bids if order.side is BUY else self.asks
         level = side.best
         assert level is not None, order
-        leaves = order.leaves_quantity - quantity
+        queue, leaves = level.queue, order.leaves_quantity - quantity
         after = replace(order, cum_quantity=order.cum_quantity + quantity, leaves_quantity=leaves)
         if order.hidden_quantity:
             after = _shown_again(after, order, level, place)
+            if leaves and after.sequence == place:
+                queue.rotate(-1)
+                queue[-1].order = after
+                return after
         else:
             level.quantity -= quantity
         if leaves:
-            level.queue[0].order = after
-            if after.sequence != order.sequence:
-                level.queue.rotate(-1)
+            queue[0].order = after
             return after
-        level.queue.popleft()
+        queue.popleft()
         del self.places[order.order_id]
-        level.orders -= 1
-        if not level.orders:
+        left = level.orders = level.orders - 1
+        if not left:
             side.emptied(level)
         return after
 

@@ -51,9 +51,11 @@ def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
 
 def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
     """Refuse an order that may not trade as the book stands; one with a limit beyond the band pauses trading."""
+    is_fok = order.time_in_force is TimeInForce.FOK
+    if not (is_fok or order.post_only or turn.memory.price_band_bps is not None):
+        return None
     maker = would_take(turn, order)
     if maker is None:
-        is_fok = order.time_in_force is TimeInForce.FOK
         return Refusal(Reason.FOK_NOT_FILLABLE, "nothing is there to fill it") if is_fok else None
     lowest, highest = turn.band()
     if order.order_type is OrderType.LIMIT and not (
@@ -63,7 +65,7 @@ def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
         return Refusal(Reason.BAND_BREACHED, f"limit {order.price} is not in {lowest}..{highest}")
     if order.post_only:
         return Refusal(Reason.POST_ONLY_WOULD_TAKE, f"would trade at {maker.price}")
-    if order.time_in_force is TimeInForce.FOK and not _is_fillable(turn, order):
+    if is_fok and not _is_fillable(turn, order):
         return Refusal(Reason.FOK_NOT_FILLABLE, f"{order.leaves_quantity} are not there at once")
     return None
 
@@ -88,7 +90,7 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
 def pause(turn: Turn) -> None:
     """Pause trading for as long as the instrument says."""
     memory = turn.memory
-    until = TimeNs(saturated(turn.clock_ns + max(0, memory.pause_time_ns)))
+    until = TimeNs(saturated(turn.clock_ns() + max(0, memory.pause_time_ns)))
     turn.memory = replace(memory, paused_until_time_ns=until)
     turn.has_news = True
 

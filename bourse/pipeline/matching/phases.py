@@ -78,14 +78,14 @@ def _act(turn: Turn, kind: SessionKind) -> None:
 def wake(turn: Turn) -> None:
     """Do what is due by the clock: orders expire, and a pause ends."""
     memory = turn.memory
-    if memory.wake_time_ns is None or turn.clock_ns < memory.wake_time_ns:
+    if memory.wake_time_ns is None or (now := turn.clock_ns()) < memory.wake_time_ns:
         return
-    for order_id in turn.book.index.take_expired(turn.clock_ns):
+    for order_id in turn.book.index.take_expired(now):
         order = turn.find(order_id)
         assert order is not None, order_id
         turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
     until = memory.paused_until_time_ns
-    if until is not None and until <= turn.clock_ns:
+    if until is not None and until <= now:
         _end_pause(turn)
         open_book(turn)
         fire(turn)

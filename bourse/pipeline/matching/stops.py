@@ -23,7 +23,7 @@ def wait_for_price(turn: Turn, stop: RestingOrder) -> None:
 def set_off(turn: Turn) -> None:
     """Set off the stops that the last price has reached."""
     if turn.last_price is not None and turn.is_trading():
-        turn.elected.extend([order.order_id for order in turn.book.waiting.set_off(turn.last_price)])
+        turn.elect(turn.book.waiting.set_off(turn.last_price))
 
 
 def fire(turn: Turn) -> None:

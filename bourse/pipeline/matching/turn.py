@@ -69,28 +69,12 @@ class Turn:
     of a book whose levels may not have changed, `wants_snapshot` for one that has them all.
     """
 
-    __slots__ = (
-        "_band",
-        "_remembered",
-        "book",
-        "cause",
-        "clock_ns",
-        "elected",
-        "has_news",
-        "last_price",
-        "market",
-        "memory",
-        "outputs",
-        "phase",
-        "place",
-        "state",
-        "symbol",
-        "time_ns",
-        "touched",
-        "trade_date",
-        "trades",
-        "wants_snapshot",
-    )
+    trade_date: dt.date | None = None
+    trades = 0
+    elected: deque[str] | None = None
+    has_news = False
+    wants_snapshot = False
+    _band: tuple[Price, Price] | None = None
 
     def __init__(
         self, state: State, outputs: Outputs, cause: str, symbol: str, market: str, time_ns: TimeNs
@@ -104,16 +88,13 @@ class Turn:
         self.memory = self._remembered = memory = state.books.get(symbol) or BookState(market=market)
         self.market = market = market or memory.market
         self.phase = phase_of(state, market, symbol)
-        self.clock_ns = clock(state, market, time_ns)
         self.place = memory.place
         self.last_price = memory.last_price
-        self.trade_date: dt.date | None = None
-        self.trades = 0
-        self.elected: deque[str] = deque()
-        self.has_news = False
-        self.wants_snapshot = False
         self.touched: dict[tuple[Side, Price], tuple[Quantity, int]] = {}  # each level as it was before
-        self._band: tuple[Price, Price] | None = None
+
+    def clock_ns(self) -> TimeNs:
+        """Return what the time is on the market."""
+        return clock(self.state, self.market, self.time_ns)
 
     def learn(self, order: ApprovedOrder) -> None:
         """Remember what an order says of its instrument."""
@@ -148,8 +129,10 @@ class Turn:
         """Return the lowest and the highest price at which this turn may trade; its own trades do not move them."""
         if self._band is None:
             memory = self.memory
+            if memory.price_band_bps is None:
+                return _EVERY_PRICE
             middle = memory.reference_price if memory.last_price is None else memory.last_price
-            if middle is None or memory.price_band_bps is None:
+            if middle is None:
                 self._band = _EVERY_PRICE
             else:
                 reach = middle * max(0, memory.price_band_bps) // BASIS_POINTS
@@ -189,7 +172,8 @@ class Turn:
         """Return the live order with this id, resting or waiting, or None."""
         if order_id is None:
             return None
-        return self.book.get(order_id) or self.book.waiting.get(order_id)
+        book = self.book
+        return book.get(order_id) or (book.waiting.get(order_id) if book.waiting else None)
 
     def rest(self, order: RestingOrder) -> RestingOrder:
         """Add an order at the end of its price's queue, and return it with its place in time."""
@@ -249,9 +233,15 @@ class Turn:
         self.last_price = price
         waiting = self.book.waiting
         if waiting:
-            self.elected.extend([order.order_id for order in waiting.set_off(price)])
+            self.elect(waiting.set_off(price))
             for moved in waiting.follow(price):
                 self.state.waiting_orders.put(pair_key(self.symbol, moved.order_id), moved)
+
+    def elect(self, stops: list[RestingOrder]) -> None:
+        """Let stops that were set off trade, after those that were before them."""
+        if stops:
+            self.elected = self.elected or deque()
+            self.elected.extend([stop.order_id for stop in stops])
 
     def touch(self, side: Side, price: Price) -> None:
         """Take note of a level that is about to change."""
@@ -384,9 +374,11 @@ class Turn:
             self._wake_time(),
             checksum,
         )
-        if remembered != self._remembered:
+        before = self._remembered
+        if sequence != before.sequence or remembered != before:
             self.state.books.put(self.symbol, remembered)
-            self.state.wakes.learn(self.symbol, remembered.wake_time_ns)
+            if remembered.wake_time_ns != before.wake_time_ns:
+                self.state.wakes.learn(self.symbol, remembered.wake_time_ns)
 
     def _wake_time(self) -> TimeNs | None:
         expiry, pause_end = self.book.index.next_expiry(), self.memory.paused_until_time_ns
