@@ -779,6 +779,7 @@ class BookState(Record, frozen=True, gc=False):
     paused_until_time_ns: TimeNs | None = None
     wake_time_ns: TimeNs | None = None
     checksum: int = 0
+    is_crossed: bool = False
 
 
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (

@@ -66,6 +66,19 @@ class TestFrames:
         assert close.statuses == [("0-0", "EXPIRED")]
         assert [update.phase for update in (*close.updates, *opening.updates)] == [CLOSED, OPEN]
 
+    def test_the_clock_is_that_of_the_event_too(self, exchange: Exchange) -> None:
+        exchange.session(OPEN, time_ns=1)
+        exchange.buy("A1", 5, 90, time_in_force=TimeInForce.GTD, expire_time_ns=50)
+        frame = [exchange.announced(SessionKind.TICK, time_ns=time_ns) for time_ns in (40, 60)]
+        for announcement in frame:
+            reference.learn(exchange.state, announcement, announcement.event_time_ns)
+        early, late = (
+            Heard(handle(exchange.state, Topic.ANNOUNCEMENTS, one.event_id, one, one.event_time_ns))
+            for one in frame
+        )
+        assert not early.outputs
+        assert late.statuses == [("0-1", "EXPIRED")]
+
 
 class TestAuctions:
     def test_orders_are_collected_and_trade_at_one_price(self, exchange: Exchange) -> None:
@@ -292,6 +305,16 @@ class TestHalts:
         heard = exchange.session(CLOSED)
         assert not heard.trades
         assert heard.statuses == [("0-1", "EXPIRED"), ("0-2", "EXPIRED")]
+
+    def test_a_halt_that_ends_by_itself_lets_the_next_message_uncross(self, exchange: Exchange) -> None:
+        exchange.session(OPENING)
+        exchange.buy("A1", 5, 100)
+        exchange.sell("A2", 5, 100)
+        exchange.session(SessionKind.HALT)
+        exchange.session(OPEN)
+        exchange.state.halts.delete(MARKET)
+        heard = exchange.cancel("A1", "0-9")
+        assert pairs(heard) == [("0-1", "0-2", 100, 5)]
 
 
 BAND = {"price_band_bps": 500, "pause_time_ns": 1_000}

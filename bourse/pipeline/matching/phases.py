@@ -29,7 +29,6 @@ from bourse.schemas.records import (
 from bourse.schemas.units import TimeNs
 
 _ENDS_WITH_THE_DAY: Final = frozenset({TimeInForce.DAY, *AUCTION_ONLY})
-_NO_PHASES: Final = frozenset({SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK})
 
 
 def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, time_ns: TimeNs) -> None:
@@ -37,10 +36,7 @@ def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, ti
     for symbol in _concerned(state, session, time_ns):
         turn = Turn(state, outputs, cause, symbol, session.market, time_ns)
         if turn.memory.market == session.market:
-            turn.trade_date = session.business_date
-            if session.kind not in _NO_PHASES:
-                # Validation takes a whole frame of announcements first: its tables may be phases ahead of this one.
-                turn.phase = session.kind
+            turn.follow(session)
             wake(turn)
             _act(turn, session.kind)
             fire(turn)
@@ -76,7 +72,15 @@ def _act(turn: Turn, kind: SessionKind) -> None:
 
 
 def wake(turn: Turn) -> None:
-    """Do what is due by the clock: orders expire, and a pause ends."""
+    """Do what is due since the last message: orders expire, a pause ends, and a halt that has ended lets the book uncross."""
+    _keep_time(turn)
+    if turn.memory.is_crossed and turn.is_trading():
+        # A circuit breaker ends by itself: no event says so.
+        open_book(turn)
+        fire(turn)
+
+
+def _keep_time(turn: Turn) -> None:
     memory = turn.memory
     if memory.wake_time_ns is None or (now := turn.clock_ns()) < memory.wake_time_ns:
         return

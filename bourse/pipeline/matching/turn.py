@@ -30,6 +30,7 @@ from bourse.schemas.records import (
     Release,
     ReleaseReason,
     RestingOrder,
+    SessionEvent,
     SessionKind,
     Side,
 )
@@ -75,6 +76,7 @@ class Turn:
     has_news = False
     wants_snapshot = False
     _band: tuple[Price, Price] | None = None
+    _session_time_ns: TimeNs | None = None
 
     def __init__(
         self, state: State, outputs: Outputs, cause: str, symbol: str, market: str, time_ns: TimeNs
@@ -92,8 +94,20 @@ class Turn:
         self.last_price = memory.last_price
         self.touched: dict[tuple[Side, Price], tuple[Quantity, int]] = {}  # each level as it was before
 
+    def follow(self, session: SessionEvent) -> None:
+        """Take date, clock and phase as a session event says.
+
+        Validation takes a whole frame of announcements before matching sees the first of them, so that its tables may be
+        phases ahead: the book goes by the events that it has seen itself.
+        """
+        self.trade_date, self._session_time_ns = session.business_date, self.time_ns
+        is_phase = session.kind not in {SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK}
+        self.phase = session.kind if is_phase else self.memory.phase
+
     def clock_ns(self) -> TimeNs:
         """Return what the time is on the market."""
+        if self._session_time_ns is not None:
+            return self._session_time_ns
         return clock(self.state, self.market, self.time_ns)
 
     def learn(self, order: ApprovedOrder) -> None:
@@ -167,6 +181,11 @@ class Turn:
     def _halt(self, phase: SessionKind) -> Refusal | None:
         instrument = self.state.instruments.get(self.symbol)
         return trading_refusal(self.state, instrument, self.market, self.symbol, phase, self.time_ns)
+
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is at the best ask or above."""
+        bid, ask = self.book.best(Side.BUY), self.book.best(Side.SELL)
+        return bid is not None and ask is not None and bid[0] >= ask[0]
 
     def find(self, order_id: str | None) -> RestingOrder | None:
         """Return the live order with this id, resting or waiting, or None."""
@@ -373,6 +392,7 @@ class Turn:
             memory.paused_until_time_ns,
             self._wake_time(),
             checksum,
+            self.is_crossed(),
         )
         before = self._remembered
         if sequence != before.sequence or remembered != before:
@@ -404,7 +424,7 @@ class Turn:
         checksum &= CHECKSUM_MASK
         book, outputs = self.book, self.outputs
         bid, ask = book.best(Side.BUY), book.best(Side.SELL)
-        is_crossed = bid is not None and ask is not None and bid[0] >= ask[0]
+        is_crossed = self.is_crossed()
         if is_crossed and self.is_trading():
             message = f"the book of {self.symbol} is crossed: bid {bid}, ask {ask} after {self.cause}"
             raise InvariantBroken(message)
