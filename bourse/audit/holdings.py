@@ -70,14 +70,14 @@ class Holdings:
                 left = holding.quantity + update.quantity_delta
                 cost -= cost * -update.quantity_delta // holding.quantity if left > 0 else cost
         cost, realised = _saturated(cost), _saturated(realised)
-        average = update.cost // update.quantity if update.quantity else 0
+        average = update.cost // (update.quantity * update.multiplier) if update.quantity else 0
         if (update.cost, update.realised_pnl, update.average_price) != (cost, realised, average):
             cause = (
                 f"cost {update.cost}, profit {update.realised_pnl}, average {update.average_price};"
                 f" its trades make {cost}, {realised}, {average}"
             )
             self._ledger.fail(Equation.A12, entry, cause)
-        value = update.quantity * update.market_price
+        value = update.quantity * update.market_price * update.multiplier
         valued = (update.market_value, update.unrealised_pnl)
         if valued != (_saturated(value), _saturated(value - update.cost)):
             self._ledger.fail(Equation.A12, entry, f"{valued} is not its value at {update.market_price}")
@@ -87,7 +87,8 @@ class Holdings:
         references = self._references.get(update.symbol)
         if references is None:
             return update.cost
-        costs = {holding.cost + update.quantity_delta * reference for reference in (0, *references)}
+        units = update.quantity_delta * update.multiplier
+        costs = {holding.cost + units * reference for reference in (0, *references)}
         return update.cost if update.cost in {_saturated(cost) for cost in costs} else min(costs)
 
     def conclude(self, ledger: Ledger) -> None:
@@ -98,7 +99,7 @@ class Holdings:
 
 def _traded(holding: Holding, update: PositionUpdated) -> tuple[int, int]:
     """Return cost and profit after a trade: first what it closes, at its share of the cost, then what it opens."""
-    price = update.price or 0
+    price = (update.price or 0) * update.multiplier
     change: int = update.quantity_delta
     held, cost, realised = holding.quantity, holding.cost, holding.realised
     if held * change < 0:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bourse.pipeline import holds
@@ -13,6 +13,7 @@ from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.state import State
 from bourse.schemas.records import Hold, OrderEvent, RestingOrder, Side, Trade
 from tests.account_strategies import Workers
+from tests.audit.logs import Log, audit, failures
 from tests.hostile_strategies import HostileFlow
 
 dice = st.integers(0, 2**32).map(Random)
@@ -74,6 +75,19 @@ def test_after_each_input_what_is_held_is_what_is_live(dice: Random, length: int
         books.read(simulation.feed(event))
         books.check([simulation.state])
     assert all(wallet.unsettled == 0 for _, wallet in simulation.state.wallets.scan(""))
+
+
+@given(dice, lengths)
+@settings(max_examples=30)
+def test_the_auditor_finds_nothing_to_object_to(dice: Random, length: int) -> None:
+    log, flow = Log(), HostileFlow(dice)
+    for event in flow.beginning():
+        log.feed(event)
+    for _ in range(length):
+        log.feed(flow.next())
+    for event in flow.ending():
+        log.feed(event)
+    assert failures(audit(log.entries)) == {}
 
 
 @given(
