@@ -290,10 +290,10 @@ BUGS: Final = (
         "and left.time_in_force in AT_ONCE)",
     ),
     _bug(
-        "an order that keeps its place loses it when its book is built again",
-        "bourse/pipeline/matching/replaces.py",
-        "    kept = replace(less, client_order_id=order.client_order_id)",
-        "    kept = replace(less, client_order_id=order.client_order_id, sequence=turn.place + 1)",
+        "a book that is built again forgets who came first",
+        "bourse/pipeline/matching/turn.py",
+        "        for row in sorted((row for _, row in state.resting_orders.scan(prefix)), key=_place):",
+        "        for row in [row for _, row in state.resting_orders.scan(prefix)]:",
     ),
     _bug(
         "a mass cancel leaves the newest order",
@@ -370,8 +370,8 @@ BUGS: Final = (
     _bug(
         "obligations are settled twice",
         _SETTLEMENT,
-        "            state.obligations.delete(key)\n",
-        "",
+        "                _settle(state, outputs, row, time_ns)\n",
+        "                _settle(state, outputs, row, time_ns)\n" * 2,
     ),
     _bug(
         "an obligation forgets the fees of its later trades",

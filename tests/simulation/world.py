@@ -57,12 +57,14 @@ class Plan:
         self.workers = dice.choice((1, 2, 2, 3))
         self.max_records = dice.choice((1, 3, 10, 5000))
         self.through_kafka = dice.random() < 0.2
-        self.faults = dice.choice((0, 5, 15, 40))
+        self.faults = 40 if self.is_gentle else dice.choice((0, 5, 15, 40))
         """How many times processes may die or be held up, so that the day comes to its end."""
-        self.at_calls = (deadly(0.004), chance(0.01), deadly(0.002))
+        pauses = 0.05 if self.is_gentle else chance(0.01)
+        self.at_calls = (deadly(0.004), pauses, deadly(0.002))
         """Chances to die, pause or freeze at a client's call or a write to disk."""
         self.at_produce = tuple(odds / 10 for odds in self.at_calls)
-        self.operators = (chance(0.002), deadly(0.001), chance(0.005), chance(0.005), deadly(0.001))
+        stops = 0.01 if self.is_gentle else chance(0.002)
+        self.operators = (stops, deadly(0.001), chance(0.005), chance(0.005), deadly(0.001))
         self.folders = (chance(0.1), chance(0.2))
         self.clients = Odds(chance, deadly)
         self.with_inputs(dice, dice.choice((10, 30, 60, 100, 200)), chance(0.05))
