@@ -26,3 +26,7 @@ class TopicsMismatch(EngineError):  # noqa: N818  (names what happened)
 
 class ModeChangeRefused(EngineError):  # noqa: N818  (names what happened)
     """Hops were carried through Kafka before and some of their records still wait to be handled."""
+
+
+class StoreDamaged(EngineError):  # noqa: N818  (names what happened)
+    """A store could not be read or written; where its files are wrong, the next start rebuilds it from the changelog."""

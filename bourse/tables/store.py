@@ -2,14 +2,15 @@
 
 The position and the identity of the changelog are written in the same batch as the rows, so a store that survives
 a crash says itself how far it reaches. A store of another changelog, of a damaged RocksDB, or too old to be
-proved against a compacted changelog (whose deletions are kept only so long) is wiped and comes back empty.
+proved against a compacted changelog (whose deletions are kept only so long) is wiped and comes back empty. Damage that
+shows only when a row is read ends the worker, and the store is wiped when it is opened next.
 """
 
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from rocksdict import (
@@ -23,7 +24,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from bourse.streaming.errors import EngineError
+from bourse.streaming.errors import EngineError, StoreDamaged
 from bourse.streaming.stores import Change, ChangelogIdentity
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
 
@@ -31,6 +32,8 @@ PROVABLE_SECONDS = 3 * 24 * 3600
 """Older stores are rebuilt; the changelog keeps deletions (`delete.retention.ms`) for more than twice as long."""
 
 _META = b"meta"
+_DAMAGED = "damaged"
+"""A file of this name in a store's folder says that rows in it could not be read: its next owner begins anew."""
 _MiB = 1 << 20
 
 
@@ -69,7 +72,7 @@ class Store:
                 raise  # another process works on it
             # Damaged: the changelog has it all.
             self._let_go()
-            self.wipe()
+            self._open_anew()
 
     def restore(self, changes: Iterable[Change], position: int) -> None:
         """Apply changelog records as they are, with `position`, in one batch."""
@@ -129,7 +132,22 @@ class Store:
         """Return the bytes on disk."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    def _open_anew(self) -> None:
+        try:
+            self.wipe()
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._damaged(error)
+
+    def _damaged(self, error: Exception) -> NoReturn:
+        """End the cycle; where the files are wrong, and not the disk or the machine, see to it that they are not used again."""
+        if "corruption" in str(error).lower():
+            (self.path / _DAMAGED).touch()
+        msg = f"the store of partition {self.identity.partition} at {self.path}: {error}"
+        raise StoreDamaged(msg) from error
+
     def _open(self) -> None:
+        if (self.path / _DAMAGED).exists():
+            shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         cache = Cache(16 * _MiB)
         families = {spec.name: _options(cache) for spec in self._specs}
@@ -139,7 +157,7 @@ class Store:
         for spec in self._specs:
             rows, family = rocks.get_column_family(spec.name), rocks.get_column_family_handle(spec.name)
             encode, decode = self._codec.encoder(spec.row_type), self._codec.decoder(spec.row_type)
-            self.tables[spec.name] = StoredTable(spec, rows, family, encode, decode)
+            self.tables[spec.name] = StoredTable(spec, rows, family, encode, decode, self._damaged)
         self.position = self._proved_position(rocks.get(_META))
 
     def _proved_position(self, raw: bytes | None) -> int | None:
@@ -173,7 +191,10 @@ class Store:
             raise EngineError(msg)
         rocks, family = self._handles
         batch.put(_META, msgspec.json.encode(meta), family)
-        rocks.write(batch, self._write_options)
+        try:
+            rocks.write(batch, self._write_options)
+        except Exception as error:  # noqa: BLE001  (RocksDB reports everything as a bare Exception)
+            self._damaged(error)
         self.position = position
 
     def _let_go(self) -> None:

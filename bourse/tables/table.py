@@ -6,7 +6,8 @@ writes; RocksDB sees them only after Kafka has committed them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from itertools import takewhile
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from rocksdict import ColumnFamily, Rdict
 
@@ -40,7 +41,17 @@ class TableSpec(Generic[R]):
 class StoredTable(Generic[R]):
     """Rows by string key; implements `pipeline.state.Table`."""
 
-    __slots__ = ("_bound", "_decode", "_encode", "_rocks", "_rows", "_written", "family", "prefix")
+    __slots__ = (
+        "_bound",
+        "_decode",
+        "_encode",
+        "_report",
+        "_rocks",
+        "_rows",
+        "_written",
+        "family",
+        "prefix",
+    )
 
     def __init__(
         self,
@@ -49,14 +60,19 @@ class StoredTable(Generic[R]):
         family: ColumnFamily,
         encode: Callable[[R], bytes],
         decode: Callable[[bytes], R],
+        report: Callable[[Exception], NoReturn],
     ) -> None:
-        """Read from `rocks`, the open column family; `family` is its handle for batches."""
+        """Read from `rocks`, the open column family; `family` is its handle for batches.
+
+        `report` is told what RocksDB says when rows cannot be read, and raises.
+        """
         self.family = family
         self.prefix = f"{spec.name}/".encode()
         self._rocks = rocks
         self._bound = spec.cached
         self._encode = encode
         self._decode = decode
+        self._report = report
         self._rows: dict[str, R | None] = {}
         self._written: dict[str, R | None] = {}
 
@@ -65,7 +81,7 @@ class StoredTable(Generic[R]):
         try:
             return self._rows[key]
         except KeyError:
-            raw = self._rocks.get(key.encode())
+            raw = self._read(key.encode())
             row = None if raw is None else self._decode(raw)
             self._rows[key] = row
             return row
@@ -80,7 +96,7 @@ class StoredTable(Generic[R]):
 
     def scan(self, prefix: str) -> Iterator[tuple[str, R]]:
         """Iterate over the rows whose keys begin with `prefix`, in key order; writes meanwhile are safe."""
-        found: dict[str, R | None] = dict(self._stored(prefix))
+        found: dict[str, R | None] = self._stored(prefix.encode())
         found.update((key, row) for key, row in self._written.items() if key.startswith(prefix))
         return iter(sorted(((k, row) for k, row in found.items() if row is not None), key=_key))
 
@@ -88,7 +104,7 @@ class StoredTable(Generic[R]):
         """Return the first rows whose keys come after `after`, in key order, no more than `limit`."""
         found: list[tuple[str, R]] = []
         written, last = self._written, None
-        for raw_key, raw in self._rocks.items(from_key=f"{after}\0".encode()):
+        for raw_key, raw in self._walk(f"{after}\0".encode()):
             if len(found) == limit:
                 break
             last = raw_key.decode()
@@ -124,12 +140,29 @@ class StoredTable(Generic[R]):
         del self._rocks, self.family
         self.forget()
 
-    def _stored(self, prefix: str) -> Iterator[tuple[str, R]]:
-        start = prefix.encode()
-        for key, raw in self._rocks.items(from_key=start):
-            if not key.startswith(start):
-                return
-            yield key.decode(), self._decode(raw)
+    def _read(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._rocks.get(key)
+        except Exception as error:  # noqa: BLE001  (RocksDB reports everything as a bare Exception)
+            self._report(error)
+        return value
+
+    def _stored(self, prefix: bytes) -> dict[str, R | None]:
+        within = takewhile(lambda row: row[0].startswith(prefix), self._walk(prefix))
+        return {key.decode(): self._decode(raw) for key, raw in within}
+
+    def _walk(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what is on disk from a key on."""
+        rows = self._rocks.iter()
+        rows.seek(start)
+        while rows.valid():
+            yield rows.key(), rows.value()
+            rows.next()
+        try:
+            # At a block that cannot be read an iterator ends as it does after the last row; only this tells of it.
+            rows.status()
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._report(error)
 
 
 def _key(item: tuple[str, object]) -> str:

@@ -61,6 +61,10 @@ class Folder:
 
     def mkdir(self, **_how: bool) -> None: ...
 
+    def exists(self) -> bool:
+        """Only asked of the mark of a damaged store: nothing is ever damaged here."""
+        return False
+
 
 _disk: list[Disk] = []
 
@@ -109,8 +113,33 @@ class Family:
         self._rows = rows
         self.get = rows.get
 
-    def items(self, from_key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter(sorted(item for item in self._rows.items() if item[0] >= from_key))
+    def iter(self) -> "Cursor":
+        return Cursor(self._rows)
+
+
+class Cursor:
+    """An iterator over rows in the order of their keys."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._left: list[bytes] = []
+
+    def seek(self, key: bytes) -> None:
+        self._left = sorted((k for k in self._rows if k >= key), reverse=True)
+
+    def valid(self) -> bool:
+        return bool(self._left)
+
+    def key(self) -> bytes:
+        return self._left[-1]
+
+    def value(self) -> bytes:
+        return self._rows[self._left[-1]]
+
+    def next(self) -> None:
+        self._left.pop()
+
+    def status(self) -> None: ...
 
 
 class WriteBatch:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import Wallet
+from bourse.streaming.errors import StoreDamaged
 from bourse.streaming.stores import ChangelogIdentity
 from bourse.tables.state import open_store, state_of
 from bourse.tables.store import Store
@@ -62,3 +64,50 @@ def test_a_page_shows_what_is_written_over_what_is_stored(opened: Open) -> None:
         assert table.page("", limit) == rows[:limit]
         for place, (key, _) in enumerate(rows):
             assert table.page(key, limit) == rows[place + 1 : place + 1 + limit]
+
+
+WALLETS = 5_000
+
+
+@pytest.fixture
+def damaged(opened: Open, tmp_path: Path) -> Store:
+    """A store of many rows, opened after one bit in the middle of its largest file has changed."""
+    codec = Codec(LocalIds())
+    store = opened()
+    row = codec.encoder(Wallet)(Wallet())
+    store.restore(((f"wallets/A{n:04}/{n * 7919}".encode(), row) for n in range(WALLETS)), WALLETS)
+    store.close()
+    file = max(tmp_path.rglob("*.sst"), key=lambda found: found.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+    return opened()
+
+
+def read_all(table: Any) -> None:
+    for number in range(WALLETS):
+        table.get(f"A{number:04}/{number * 7919}")
+
+
+def scan_all(table: Any) -> None:
+    table.scan("")
+
+
+def page_all(table: Any) -> None:
+    table.page("", WALLETS)
+
+
+@pytest.mark.parametrize("read", [read_all, scan_all, page_all])
+def test_a_row_that_cannot_be_read_is_never_taken_for_one_that_is_not_there(
+    damaged: Store, opened: Open, read: Callable[[Any], None]
+) -> None:
+    with pytest.raises(StoreDamaged, match="Corruption"):
+        read(damaged.tables["wallets"])
+    damaged.close()
+    # Whoever opens it next begins anew, from the changelog.
+    again = opened()
+    assert again.position is None
+    assert list(again.tables["wallets"].scan("")) == []
+    again.restore([], 3)
+    again.close()
+    assert opened().position == 3
