@@ -34,6 +34,8 @@ Deliver = Callable[[Frame], Awaitable[None]]
 _CHUNK = 500
 _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
+_CALL_SECONDS = 120.0
+"""Longer than all time-outs within one call together: what has not come back by then never will."""
 # A message's error carries its code, but not librdkafka's mark of a fatal one.
 _HOPELESS = frozenset(
     {
@@ -144,8 +146,14 @@ class Engine:
         """Whether the worker has joined the group and every partition it owns is live."""
         return self._joined and not self.restoring
 
-    async def _blocking(self, call: Callable[[], T]) -> T:
-        return await self._thread.run(call)
+    async def _blocking(self, call: Callable[[], T], seconds: float = _CALL_SECONDS) -> T:
+        return await self._thread.run(call, seconds)
+
+    async def _blocking_commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
+        # librdkafka may wait for ever for a coordinator whose connection broke. By this time the broker has aborted
+        # what was open, and the heartbeats of a worker that hangs would keep its partitions from everybody else.
+        seconds = 2 * self.config.transaction_timeout_ms / 1000
+        await self._blocking(lambda: self._commit(touched, offsets), seconds)
 
     def _start(self) -> None:
         self._admin = self._outside.admin({"bootstrap.servers": self.config.brokers, **self.config.client})
@@ -304,7 +312,7 @@ class Engine:
                 await self._run(self._next_handed())
         touched = {frame.partition for frame in frames}
         committing = self._outside.monotonic()
-        await self._blocking(lambda: self._commit(touched, offsets))
+        await self._blocking_commit(touched, offsets)
         self.metrics.cycle(
             self._outside.monotonic() - started, self._outside.monotonic() - committing, len(messages)
         )
@@ -383,4 +391,4 @@ class Engine:
         self._ends.clear()
         if ends:
             self._producer.begin()
-            await self._blocking(lambda: self._commit(set(), ends))
+            await self._blocking_commit(set(), ends)

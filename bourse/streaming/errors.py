@@ -30,3 +30,7 @@ class ModeChangeRefused(EngineError):  # noqa: N818  (names what happened)
 
 class StoreDamaged(EngineError):  # noqa: N818  (names what happened)
     """A store could not be read or written; where its files are wrong, the next start rebuilds it from the changelog."""
+
+
+class CallHangs(EngineError):  # noqa: N818  (names what happened)
+    """A client did not come back from a call, whatever time-out it was given; while it hangs it still has its partitions."""

@@ -14,6 +14,8 @@ from typing import Final, Protocol, TypeVar
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from bourse.streaming.errors import CallHangs
+
 T = TypeVar("T")
 ClientSettings = dict[str, str | int | bool]
 
@@ -21,8 +23,8 @@ ClientSettings = dict[str, str | int | bool]
 class Thread(Protocol):
     """Where calls wait that would hold up the event loop, one after the other."""
 
-    def run(self, call: Callable[[], T]) -> Awaitable[T]:
-        """Return what `call` returns, or raise what it raises."""
+    def run(self, call: Callable[[], T], seconds: float) -> Awaitable[T]:
+        """Return what `call` returns, or raise what it raises; CallHangs when it has not come back in time."""
 
     def close(self) -> None:
         """Let go of the thread; nothing runs after it."""
@@ -35,9 +37,16 @@ class WaitingThread:
         """Start nothing yet: the first call does."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
 
-    async def run(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T], seconds: float) -> T:
         """Run `call` on the thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            return await asyncio.wait_for(running, seconds)
+        except TimeoutError as error:
+            if running.done() and not running.cancelled():
+                raise  # the call's own
+            msg = f"a call has not come back after {seconds:.0f} s"
+            raise CallHangs(msg) from error
 
     def close(self) -> None:
         """Let the thread end by itself."""

@@ -53,7 +53,7 @@ class _Pause:
 class Turns:
     """In the place of the engine's thread: a call is one step of the process, whenever its turn comes."""
 
-    async def run(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T], seconds: float) -> T:  # noqa: ARG002  (nothing hangs here)
         await _Pause()
         return call()
 
