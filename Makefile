@@ -4,10 +4,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 COMPILED := .bourse/compiled
 
-.PHONY: help setup demo up down test simulate mutants check bench flow format lock
+.PHONY: help setup demo up down test simulate faults faust-340 mutants check bench flow format lock
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.complete  ## Make .venv with the locked dependencies
 
@@ -31,9 +31,16 @@ test: setup  ## Run every test, on a real broker
 	$(BIN)/python -m pytest
 
 SEED ?= 0
-N ?= 1000
+simulate: N ?= 1000
 simulate: setup  ## Run the engine under N seeds of faults from SEED on (or CASE=file again)
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(N) $(if $(CASE),--case $(CASE) --tell)
+
+faults: N ?= 10
+faults: setup  ## Run N schedules of faults on a real broker, from SEED on (or PLAN=file again)
+	@$(BIN)/python -m tests.faults --seed $(SEED) --n $(N) $(if $(PLAN),--plan $(PLAN))
+
+faust-340: setup  ## Kill workers 20 times while 300,000 messages pass; stock Faust, killed 5 times, must fail
+	@$(BIN)/python -m tests.faults.kills
 
 BUG ?=
 mutants: setup  ## Plant bugs in copies of the code, and see that the simulator finds each (or BUG=part of a name)

@@ -48,18 +48,18 @@ class Market:
         return sorted({account for accounts in self.traders.values() for account in accounts})
 
 
-def market(partitions: int) -> Market:
+def market(partitions: int, symbols: int = SYMBOLS, accounts: int = ACCOUNTS) -> Market:
     """Return the market for a number of partitions: the traders of a symbol all hash to one partition."""
     partition_of = Partitioner(partitions)
     groups: list[list[str]] = [[] for _ in range(partitions)]
-    for number in range(ACCOUNTS):
+    for number in range(accounts):
         account = f"ACC{number:05d}"
         groups[partition_of[account]].append(account)
     chance = random.Random(1)
     traders = {}
-    for number in range(SYMBOLS):
+    for number in range(symbols):
         group = groups[number % partitions]
-        size = max(2, len(group) * SYMBOLS_PER_ACCOUNT * partitions // SYMBOLS)
+        size = max(2, len(group) * SYMBOLS_PER_ACCOUNT * partitions // symbols)
         traders[f"SYM{number:03d}"] = chance.sample(group, min(size, len(group)))
     return Market(traders)
 
@@ -97,7 +97,7 @@ def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
             client_order_id, account, symbol = recent.pop(chance.randrange(len(recent)))
             yield Order(OrderAction.CANCEL, f"x{number}", account, client_order_id, symbol)
             continue
-        symbol = symbols[chance.randrange(SYMBOLS)]
+        symbol = symbols[chance.randrange(len(symbols))]
         traders = market_.traders[symbol]
         account = traders[chance.randrange(len(traders))]
         walk[symbol] += chance.randrange(-1, 2) * TICK

@@ -187,10 +187,14 @@ class LocalBroker:
             note(f"Port {remembered} is taken by another program now; the broker moves to {chosen}.")
         return Ports(chosen, free_port(exclude=chosen))
 
-    def _configure(self, ports: Ports) -> None:
-        self._properties.write_text(
-            PROPERTIES.format(host=HOST, port=ports.broker, controller_port=ports.controller, data=self.data)
+    def properties(self, ports: Ports) -> str:
+        """Return the node's configuration, as Kafka reads it."""
+        return PROPERTIES.format(
+            host=HOST, port=ports.broker, controller_port=ports.controller, data=self.data
         )
+
+    def _configure(self, ports: Ports) -> None:
+        self._properties.write_text(self.properties(ports))
         self._address.write_text(f"{HOST}:{ports.broker}")
 
     def _format(self, java: str, jars: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +16,9 @@ from bourse.cli.drain import wait_until_drained
 from bourse.cli.group import Group
 from bourse.cli.kafka import admin_client
 from bourse.schemas.records import Record
-from bourse.settings import Settings
+from bourse.settings import PROJECT_ROOT, Settings
 
-BOURSE = Path(sys.executable).parent / "bourse"
+BOURSE = (str(Path(sys.executable).parent / "bourse"),)
 
 
 class Seen(NamedTuple):
@@ -34,14 +34,17 @@ class Seen(NamedTuple):
 class Workers:
     """The workers of one market; `settings` must be those of the environment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str] = BOURSE) -> None:
         self.settings = settings
+        self.command = command
         self.wire = Wire(settings)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.producer = Producer(
             {
                 "bootstrap.servers": settings.broker,
                 "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "log_level": 0,
                 "queue.buffering.max.messages": 1_000_000,
             }
         )
@@ -52,9 +55,10 @@ class Workers:
         self.settings.logs_dir.mkdir(parents=True, exist_ok=True)
         with (self.settings.logs_dir / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [str(BOURSE), "worker", "--id", name],
+                [*self.command, "worker", "--id", name],
                 stdout=log,
                 stderr=log,
+                cwd=PROJECT_ROOT,
                 env={**os.environ, **environment},
             )
 
@@ -125,20 +129,21 @@ class Workers:
     def read(self, topic: str) -> Iterator[Seen]:
         """Yield every committed record of a topic, decoded, partition by partition in order."""
         decode = self.wire.decoders[topic]  # type: ignore[index]
-        for partition in range(self.settings.partitions):
-            for message in self._messages(topic, partition):
-                yield Seen(
-                    partition,
-                    message.offset(),
-                    (message.key() or b"").decode(errors="replace"),
-                    decode(message.value()),
-                    message.timestamp()[1],
-                )
+        for message in sorted(self.messages(topic), key=lambda m: (m.partition(), m.offset())):
+            yield Seen(
+                message.partition(),
+                message.offset(),
+                (message.key() or b"").decode(errors="replace"),
+                decode(message.value()),
+                message.timestamp()[1],
+            )
 
     def records(self, topic: str) -> list[Any]:
         return [seen.record for seen in self.read(topic)]
 
-    def _messages(self, topic: str, partition: int) -> Iterator[Any]:
+    def messages(self, *topics: str) -> Iterator[Any]:
+        """Yield every committed message of the topics: each partition in its order, partitions as they come."""
+        places = {(self.settings.topic(t), p) for t in topics for p in range(self.settings.partitions)}
         consumer = Consumer(
             {
                 "bootstrap.servers": self.settings.broker,
@@ -147,9 +152,9 @@ class Workers:
                 "auto.offset.reset": "earliest",
             }
         )
-        consumer.assign([TopicPartition(self.settings.topic(topic), partition, 0)])
+        consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in places])
         try:
-            while True:
+            while places:
                 # Asked for many at once, librdkafka waits the whole second for all of them.
                 for message in (*consumer.consume(1, 1.0), *consumer.consume(10_000, 0)):
                     error = message.error()
@@ -157,6 +162,6 @@ class Workers:
                         yield message
                         continue
                     assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001
-                    return
+                    places.discard((message.topic(), message.partition()))
         finally:
             consumer.close()

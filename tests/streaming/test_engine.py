@@ -1,7 +1,5 @@
 """The engine on toy agents: real broker, real processes, killed for real."""
 
-import random
-import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kills import ENGINE, run
 from tests.streaming.toy import Reader, Toy
 
 COUNT = 20_000
@@ -38,37 +37,8 @@ def assert_exact(reader: Reader, numbers: range) -> None:
         assert (value["count"], value["total"]) == (len(expected), sum(expected))
 
 
-def test_every_record_counts_once_while_workers_are_killed(toy: Toy, totals: Reader) -> None:
-    numbers = range(100_000)
-    toy.publish(numbers)
-    chance = random.Random(7)
-    for worker in ("w0", "w1"):
-        toy.start(worker)
-    assert totals.read_until(1) >= 1
-    for _ in range(6):
-        worker = chance.choice(["w0", "w1"])
-        totals.read_until(len(totals.ids) + chance.randrange(1, 10_000), seconds=10)
-        toy.kill(worker)
-        toy.start(worker)
-    totals.read_until(len(numbers))
-    assert_exact(totals, numbers)
-
-
-def test_workers_come_and_go_under_load(toy: Toy, totals: Reader) -> None:
-    numbers = range(60_000)
-    toy.start("w0")
-    toy.publish(range(30_000))
-    assert totals.read_until(5_000) >= 5_000
-    toy.start("w1")
-    assert totals.read_until(15_000) >= 15_000
-    toy.start("w2")
-    toy.publish(range(30_000, 60_000))
-    assert totals.read_until(40_000) >= 40_000
-    assert toy.stop("w0") == 0
-    assert totals.read_until(50_000) >= 50_000
-    assert toy.stop("w1") == 0
-    totals.read_until(len(numbers))
-    assert_exact(totals, numbers)
+def test_every_record_counts_once_while_workers_are_killed(broker: str, tmp_path: Path) -> None:
+    assert run(broker, tmp_path, ENGINE, messages=60_000, kills=6).is_exact
 
 
 def test_a_graceful_stop_leaves_no_lag_and_no_transaction_open(toy: Toy, totals: Reader) -> None:
@@ -87,47 +57,6 @@ def test_a_graceful_stop_leaves_no_lag_and_no_transaction_open(toy: Toy, totals:
     assert totals.read_until(COUNT + 100) == COUNT + 100
     assert time.monotonic() - began < 6 + 6  # start-up included; the session's time-out alone is 6 s
     assert_exact(totals, range(COUNT + 100))
-
-
-def test_a_lost_state_folder_is_rebuilt_from_the_changelog(toy: Toy, totals: Reader) -> None:
-    toy.publish(range(COUNT))
-    toy.start("w0")
-    assert totals.read_until(COUNT) == COUNT
-    toy.kill("w0")
-    shutil.rmtree(toy.folder / "w0")
-    toy.publish(range(COUNT, 2 * COUNT))
-    toy.start("w0")
-    totals.read_until(2 * COUNT)
-    assert_exact(totals, range(2 * COUNT))
-
-
-def test_a_damaged_store_is_rebuilt_from_the_changelog(toy: Toy, totals: Reader) -> None:
-    toy.publish(range(COUNT))
-    toy.start("w0")
-    assert totals.read_until(COUNT) == COUNT
-    toy.stop("w0")
-    for current in (toy.folder / "w0").rglob("CURRENT"):
-        current.write_bytes(b"not a manifest\n")
-    toy.publish(range(COUNT, 2 * COUNT))
-    toy.start("w0")
-    totals.read_until(2 * COUNT)
-    assert_exact(totals, range(2 * COUNT))
-
-
-def test_a_store_from_an_older_time_catches_up(toy: Toy, totals: Reader) -> None:
-    toy.publish(range(COUNT))
-    toy.start("w0")
-    assert totals.read_until(COUNT) == COUNT
-    toy.stop("w0")
-    shutil.copytree(toy.folder / "w0", toy.folder / "older")
-    toy.publish(range(COUNT, 2 * COUNT))
-    toy.start("w0")
-    assert totals.read_until(2 * COUNT) == 2 * COUNT
-    toy.stop("w0")
-    toy.publish(range(2 * COUNT, 3 * COUNT))
-    toy.start("older")
-    totals.read_until(3 * COUNT)
-    assert_exact(totals, range(3 * COUNT))
 
 
 def test_an_agent_that_raises_stops_the_worker_before_anything_is_committed(toy: Toy, totals: Reader) -> None:
@@ -181,18 +110,6 @@ def test_the_way_back_is_refused_while_records_wait(toy: Toy, totals: Reader) ->
     toy.start("w0", through_kafka=True)
     totals.read_until(COUNT)
     assert_exact(totals, range(COUNT))
-
-
-def test_a_second_worker_of_the_same_name_fences_the_first(toy: Toy, totals: Reader) -> None:
-    toy.start("w0")
-    toy.publish(range(1_000))
-    assert totals.read_until(1_000) == 1_000
-    first = toy.workers["w0"]
-    toy.start("w0", TOY_DATA=str(toy.folder / "elsewhere"))
-    assert first.wait(30) == 70
-    toy.publish(range(1_000, 2_000))
-    totals.read_until(2_000)
-    assert_exact(totals, range(2_000))
 
 
 def test_fausts_own_web_still_answers(toy: Toy, totals: Reader, free_port: int) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bourse.settings import PROJECT_ROOT
+
 HERE = Path(__file__).parent
 COMPACTED = {"cleanup.policy": "compact"}
 
@@ -51,7 +53,9 @@ class Toy:
         producer.produce(self.topic("numbers"), value, key)
         producer.flush()
 
-    def start(self, worker: str, *, through_kafka: bool = False, **settings: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, worker: str, *, through_kafka: bool = False, app: str = "toy_app", **settings: str
+    ) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "TOY_PREFIX": self.prefix,
@@ -60,10 +64,10 @@ class Toy:
             "TOY_DATA": str(self.folder / worker),
             "TOY_WORKER": worker,
             "TOY_THROUGH_KAFKA": "1" if through_kafka else "0",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join((str(HERE), str(PROJECT_ROOT))),
             **settings,
         }
-        command = [sys.executable, "-m", "faust", "-A", "toy_app", "worker", "-l", "info"]
+        command = [sys.executable, "-m", "faust", "-A", app, "worker", "-l", "info"]
         if "TOY_WEB_PORT" not in settings:
             command.append("--without-web")
         with self.log(worker).open("ab") as log:

@@ -1,0 +1,74 @@
+"""`python -m tests.faults [--n N] [--seed SEED | --plan FILE]`: run schedules, stop at the first that finds anything."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from bourse.settings import PROJECT_ROOT
+from tests.faults.node import FaultyBroker
+from tests.faults.plan import Plan
+from tests.faults.run import Outcome, run, seeded
+
+JARS = PROJECT_ROOT / ".bourse" / "broker" / "jars"
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 if anything was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("--n", type=int, default=10, help="schedules to run")
+    parser.add_argument("--seed", type=int, default=0, help="the first one's seed")
+    parser.add_argument("--plan", type=Path, help="a schedule that was written down")
+    parser.add_argument("--orders", type=int, help="orders of each schedule")
+    parser.add_argument("--faults", type=int, help="faults of each schedule")
+    parser.add_argument("--go-on", action="store_true", help="go on after a schedule that found something")
+    chosen = parser.parse_args()
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    plans = [seeded(chosen.seed + n, chosen.orders, chosen.faults) for n in range(chosen.n)]
+    if chosen.plan:
+        plans = [Plan.read(chosen.plan)]
+    with tempfile.TemporaryDirectory(prefix="bourse-faults-") as folder:
+        node = FaultyBroker(Path(folder) / "broker", JARS)
+        try:
+            outcomes = _run_all(plans, node, Path(folder), go_on=chosen.go_on)
+        finally:
+            node.stop()
+            node.proxy.close()
+    _sum_up(outcomes)
+    return int(any(outcome.finding for outcome in outcomes))
+
+
+def _run_all(plans: list[Plan], node: FaultyBroker, folder: Path, *, go_on: bool) -> list[Outcome]:
+    outcomes = []
+    for plan in plans:
+        outcome = run(plan, node, folder)
+        outcomes.append(outcome)
+        print(outcome.line(), flush=True)
+        if outcome.finding:
+            print(outcome.finding)
+            print(f"Kept in {outcome.folder}; again with: make faults PLAN={outcome.folder}/plan.json")
+            if not go_on:
+                break
+    return outcomes
+
+
+def _sum_up(outcomes: list[Outcome]) -> None:
+    kinds = Counter(kind for outcome in outcomes for kind in outcome.struck)
+    missed = Counter(kind for outcome in outcomes for kind in outcome.missed)
+    ended = sum(len(outcome.endings) for outcome in outcomes)
+    failed = sum(bool(outcome.finding) for outcome in outcomes)
+    orders = sum(outcome.plan.orders for outcome in outcomes)
+    print(
+        f"{len(outcomes)} schedules, {orders:,} orders, {kinds.total()} faults of {len(kinds)} kinds, "
+        f"{ended} workers started again, {failed} failed"
+    )
+    print("struck: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
+    if missed:
+        print("missed: " + ", ".join(f"{kind} {count}" for kind, count in sorted(missed.items())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Schedules: what a seed decides, as data, so that a schedule can be written down and run again.
+
+A fault has its place by progress (order messages that the workers have committed), not by the clock.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ORDERS: Final = 3_000
+FAULTS: Final = 4
+_FIRST, _LAST = 0.05, 0.8
+"""Faults begin within these shares of the orders, so that there is work left for after the last one."""
+_STRIDE: Final = 17
+"""A step through the list of kinds that brings kinds of different families together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A fault of a kind, from the moment on when `at` order messages are committed; `seed` decides its details."""
+
+    at: int
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One schedule. `rate` is in orders a second."""
+
+    seed: int
+    partitions: int
+    workers: int
+    orders: int
+    rate: int
+    max_records: int
+    through_kafka: bool
+    steps: tuple[Step, ...]
+
+    def write(self, file: Path) -> None:
+        """Write it down."""
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+
+    @classmethod
+    def read(cls, file: Path) -> "Plan":
+        """Read one that was written down."""
+        return msgspec.json.decode(file.read_bytes(), type=cls)
+
+
+def plan_of(
+    seed: int, kinds: Sequence[str], lonely: Sequence[str], orders: int = ORDERS, faults: int = FAULTS
+) -> Plan:
+    """Return the seed's schedule; seeds in a row go round all kinds.
+
+    Every tenth seed has one of the `lonely` kinds, which bear no other beside them and end the schedule.
+    """
+    chance = random.Random(seed)
+    partitions = chance.choice((2, 2, 3, 4))
+    picked = [kinds[(seed * faults + n) * _STRIDE % len(kinds)] for n in range(faults)]
+    places = sorted(chance.uniform(_FIRST, _LAST) for _ in picked)
+    workers = 2
+    if seed % 10 == 9 and lonely:
+        picked, places, workers = [lonely[seed // 10 % len(lonely)]], [1.0], 1
+    return Plan(
+        seed=seed,
+        partitions=partitions,
+        workers=workers,
+        orders=orders,
+        rate=orders // chance.choice((4, 8, 12, 16)),
+        max_records=chance.choice((20, 200, 1_000, 5_000)),
+        through_kafka=chance.random() < 0.25,
+        steps=tuple(
+            Step(int(place * orders), kind, chance.randrange(2**31))
+            for place, kind in zip(places, picked, strict=True)
+        ),
+    )

@@ -1,0 +1,39 @@
+"""Ten schedules of the fault machine: real broker, real workers, faults of every family, and the proof."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import JARS
+from tests.faults.node import FaultyBroker
+from tests.faults.plan import Plan
+from tests.faults.run import run, seeded
+
+SEEDS = range(10)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyBroker]:
+    """A broker of their own: it is killed and frozen."""
+    node = FaultyBroker(tmp_path_factory.mktemp("faulty-broker"), JARS)
+    yield node
+    node.stop()
+    node.proxy.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_or_doubled_whatever_fails(seed: int, node: FaultyBroker, tmp_path: Path) -> None:
+    outcome = run(seeded(seed, orders=2_000), node, tmp_path)
+    assert not outcome.finding, f"{outcome.finding}\nlogs and schedule: {outcome.folder}"
+
+
+def test_ten_schedules_in_a_row_go_round_the_families() -> None:
+    kinds = {step.kind for seed in SEEDS for step in seeded(seed).steps}
+    assert len(kinds) >= 30
+
+
+def test_a_schedule_that_was_written_down_is_the_same_again(tmp_path: Path) -> None:
+    plan = seeded(7)
+    plan.write(tmp_path / "plan.json")
+    assert Plan.read(tmp_path / "plan.json") == plan == seeded(7)

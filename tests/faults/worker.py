@@ -1,0 +1,119 @@
+"""`bourse worker`, which looks at set points of its cycle whether it is to be killed, stopped or held up there.
+
+    python -m tests.faults.worker worker --id w0
+
+Nothing of the worker is replaced: the engine is handed librdkafka's own clients in subclasses, through the seam that it
+has for that. An order lies in a file, `<data folder>/points/<worker>`, as `<point> <action> <seconds>`; it is taken away
+when it is carried out.
+"""
+
+import dataclasses
+import faulthandler
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import Consumer, Producer
+
+from bourse.agents import build
+from bourse.cli.main import main
+from bourse.settings import Settings
+from bourse.streaming.config import EngineConfig
+from bourse.streaming.outside import KAFKA, ClientSettings
+
+BEGUN: Final = "begun"
+"""A transaction has begun, on the event loop; nothing is sent yet."""
+PRODUCED: Final = "produced"
+"""Outputs and changelog are produced, offsets are not."""
+OFFSETS_SENT: Final = "offsets-sent"
+"""All is sent; the commit is not asked for yet."""
+COMMITTED: Final = "committed"
+"""Kafka has committed; RocksDB has heard nothing of it."""
+RESTORING: Final = "restoring"
+"""In the middle of reading the changelog."""
+ASSIGNING: Final = "assigning"
+"""Within a rebalance, when partitions were given."""
+REVOKING: Final = "revoking"
+"""Within a rebalance, when partitions were taken away."""
+
+
+def order_file(data_dir: Path, worker: str) -> Path:
+    """Return where a worker looks for its order."""
+    return data_dir / "points" / worker
+
+
+class Orders:
+    """What this worker is told to do."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def at(self, point: str) -> None:
+        """Carry out the order for this point, if there is one."""
+        try:
+            wanted, action, seconds = self._file.read_text().split()
+        except FileNotFoundError:
+            return
+        if wanted != point:
+            return
+        self._file.unlink()
+        if action == "stall":
+            time.sleep(float(seconds))
+        else:
+            os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
+
+
+def faulty_clients(orders: Orders) -> dict[str, Any]:
+    """Return the makers of clients that look for orders."""
+
+    class FaultyProducer(Producer):
+        def begin_transaction(self) -> None:
+            super().begin_transaction()
+            orders.at(BEGUN)
+
+        def send_offsets_to_transaction(self, *what: Any) -> None:
+            orders.at(PRODUCED)
+            super().send_offsets_to_transaction(*what)
+
+        def commit_transaction(self, *what: Any) -> None:
+            orders.at(OFFSETS_SENT)
+            super().commit_transaction(*what)
+            orders.at(COMMITTED)
+
+    class Member(Consumer):
+        def assign(self, *what: Any) -> None:
+            orders.at(ASSIGNING)
+            super().assign(*what)
+
+        def unassign(self) -> None:
+            orders.at(REVOKING)
+            super().unassign()
+
+    class RestoreReader(Consumer):
+        def consume(self, *what: Any) -> list[Any]:
+            messages = super().consume(*what)
+            if messages:
+                orders.at(RESTORING)
+            return messages
+
+    def consumer(settings: ClientSettings) -> Consumer:
+        return Member(settings) if "group.instance.id" in settings else RestoreReader(settings)
+
+    return {"producer": FaultyProducer, "consumer": consumer}
+
+
+def _config_with(orders: Orders) -> Any:
+    def config(**settings: Any) -> EngineConfig:
+        return EngineConfig(**settings, outside=dataclasses.replace(KAFKA, **faulty_clients(orders)))
+
+    return config
+
+
+if __name__ == "__main__":
+    faulthandler.register(signal.SIGQUIT, all_threads=True)
+    told = Orders(order_file(Settings.read().data_dir, sys.argv[-1]))
+    build.EngineConfig = _config_with(told)  # type: ignore[misc]
+    main()
