@@ -28,8 +28,10 @@ from bourse.schemas.records import Order
 
 PARTITIONS = 4
 RATE = 400
+WORKERS = 2
 CALM_SECONDS = 4.0
-PATIENCE_SECONDS = 40.0
+PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 90.0
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Market:
         self.supervisor = Supervisor(made.settings.run_dir, made.settings.logs_dir, _worker, _quiet)
         self.keeper = BrokerKeeper(made.node)
         self.is_over = False
-        self.supervisor.begin(2)
+        self.supervisor.begin(WORKERS)
         self.supervisor.tick(time.monotonic())
         publish(made, Wire(made.settings), reference_data(market(PARTITIONS)))
         jobs = (self._supervise, self.watch.run, self._publish)
@@ -114,14 +116,18 @@ class Market:
             producer.poll(0)
 
     def calm(self) -> None:
-        """Wait until every partition goes on, and for a while more."""
-        began = time.monotonic()
-        while not self.watch.all_came_since(time.monotonic() - 0.5):
+        """Wait until every partition has gone on without a pause for a while, and every worker runs."""
+        began = steady = time.monotonic()
+        while time.monotonic() < steady + CALM_SECONDS:
+            if not self.watch.all_came_since(time.monotonic() - PAUSE_SECONDS) or len(self.pids()) < WORKERS:
+                steady = time.monotonic()
             if time.monotonic() > began + PATIENCE_SECONDS:
                 msg = "the market does not come back"
                 raise TimeoutError(msg)
             time.sleep(0.1)
-        time.sleep(CALM_SECONDS)
+        # Each failure counts as a first one: the supervisor is not to be more patient each time.
+        for child in self.supervisor.children:
+            child.failures = 0
 
     def pids(self) -> list[int]:
         """Return the workers' process ids."""
