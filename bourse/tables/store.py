@@ -68,8 +68,8 @@ class Store:
         try:
             self._open()
         except Exception as error:  # RocksDB reports everything as a bare Exception
-            if "lock" in str(error).lower():
-                raise  # another process works on it
+            if "/LOCK" in str(error):
+                raise  # another process works on it (a damaged block is no lock)
             # Damaged: the changelog has it all.
             self._let_go()
             self._open_anew()

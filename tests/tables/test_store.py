@@ -69,19 +69,26 @@ def test_a_page_shows_what_is_written_over_what_is_stored(opened: Open) -> None:
 WALLETS = 5_000
 
 
+Damage = Callable[[float], Store]
+
+
 @pytest.fixture
-def damaged(opened: Open, tmp_path: Path) -> Store:
-    """A store of many rows, opened after one bit in the middle of its largest file has changed."""
-    codec = Codec(LocalIds())
-    store = opened()
-    row = codec.encoder(Wallet)(Wallet())
-    store.restore(((f"wallets/A{n:04}/{n * 7919}".encode(), row) for n in range(WALLETS)), WALLETS)
-    store.close()
-    file = max(tmp_path.rglob("*.sst"), key=lambda found: found.stat().st_size)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 3] ^= 1
-    file.write_bytes(content)
-    return opened()
+def damaged(opened: Open, tmp_path: Path) -> Damage:
+    """Return the function that opens a store of many rows after one bit, so far into its largest file, has changed."""
+
+    def damage(place: float) -> Store:
+        codec = Codec(LocalIds())
+        store = opened()
+        row = codec.encoder(Wallet)(Wallet())
+        store.restore(((f"wallets/A{n:04}/{n * 7919}".encode(), row) for n in range(WALLETS)), WALLETS)
+        store.close()
+        file = max(tmp_path.rglob("*.sst"), key=lambda found: found.stat().st_size)
+        content = bytearray(file.read_bytes())
+        content[int(len(content) * place)] ^= 1
+        file.write_bytes(content)
+        return opened()
+
+    return damage
 
 
 def read_all(table: Any) -> None:
@@ -99,11 +106,12 @@ def page_all(table: Any) -> None:
 
 @pytest.mark.parametrize("read", [read_all, scan_all, page_all])
 def test_a_row_that_cannot_be_read_is_never_taken_for_one_that_is_not_there(
-    damaged: Store, opened: Open, read: Callable[[Any], None]
+    damaged: Damage, opened: Open, read: Callable[[Any], None]
 ) -> None:
+    store = damaged(0.3)
     with pytest.raises(StoreDamaged, match="Corruption"):
-        read(damaged.tables["wallets"])
-    damaged.close()
+        read(store.tables["wallets"])
+    store.close()
     # Whoever opens it next begins anew, from the changelog.
     again = opened()
     assert again.position is None
@@ -111,3 +119,16 @@ def test_a_row_that_cannot_be_read_is_never_taken_for_one_that_is_not_there(
     again.restore([], 3)
     again.close()
     assert opened().position == 3
+
+
+def test_a_store_that_does_not_open_for_its_damage_begins_anew(damaged: Damage) -> None:
+    # The blocks that tell what is where stand at the end, and are read at once.
+    assert damaged(0.99).position is None
+
+
+def test_a_store_that_somebody_works_on_is_left_alone(opened: Open) -> None:
+    store = opened()
+    store.restore([], 7)
+    with pytest.raises(Exception, match="LOCK"):
+        opened()
+    assert store.position == 7
