@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.stores import StoreFactory
+
+RECONNECT_MS: Final = 1_000
+"""Longest pause between tries to reach a broker that went away; librdkafka's own is 10 s, long after it may be back."""
 
 
 @dataclass(frozen=True, slots=True)

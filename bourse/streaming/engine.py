@@ -16,12 +16,14 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
+from confluent_kafka.admin import ClusterMetadata
 from mode.utils.logging import get_logger
 
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
 from bourse.streaming.metrics import EngineMetrics
+from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
 from bourse.streaming.restore import Restoration, spans
 from bourse.streaming.stores import ChangelogIdentity, PartitionStore
@@ -34,6 +36,7 @@ Deliver = Callable[[Frame], Awaitable[None]]
 _CHUNK = 500
 _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
+_BROKER_SECONDS = 40.0
 _CALL_SECONDS = 120.0
 """Longer than all time-outs within one call together: what has not come back by then never will."""
 # A message's error carries its code, but not librdkafka's mark of a fatal one.
@@ -72,6 +75,7 @@ def consumer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
         "fetch.message.max.bytes": 2_097_152,
         "queued.min.messages": 10_000,
         "queued.max.messages.kbytes": 16_384,
+        "reconnect.backoff.max.ms": RECONNECT_MS,
         "socket.nagle.disable": True,
         **config.client,
     }
@@ -156,7 +160,12 @@ class Engine:
         await self._blocking(lambda: self._commit(touched, offsets), seconds)
 
     def _start(self) -> None:
-        self._admin = self._outside.admin({"bootstrap.servers": self.config.brokers, **self.config.client})
+        connect: ClientSettings = {
+            "bootstrap.servers": self.config.brokers,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
+            **self.config.client,
+        }
+        self._admin = self._outside.admin(connect)
         self._check_topics()
         self._producer = TransactionalProducer(self.config)
         self._producer.start()
@@ -178,7 +187,7 @@ class Engine:
 
     def _check_topics(self) -> None:
         wanted = [*self.config.topics, self.config.changelog]
-        metadata = self._admin.list_topics(timeout=10)
+        metadata = self._metadata()
         for name in wanted:
             found = len(metadata.topics[name].partitions) if name in metadata.topics else 0
             if found != self.config.partitions:
@@ -186,6 +195,17 @@ class Engine:
                 raise TopicsMismatch(msg)
         self._cluster_id = metadata.cluster_id
         self._topic_id = self._describe_changelog()
+
+    def _metadata(self) -> ClusterMetadata:
+        # A worker that starts while its broker is away waits for it: ending and starting again takes longer each time.
+        deadline = self._outside.monotonic() + _BROKER_SECONDS
+        while True:
+            try:
+                return self._admin.list_topics(timeout=5)
+            except KafkaException as error:
+                if self._outside.monotonic() > deadline:
+                    raise
+                logger.warning("the broker does not answer yet: %s", error)
 
     def _describe_changelog(self) -> str:
         topics = TopicCollection([self.config.changelog])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import TransactionFailed
 
 DeliveryCallback = Callable[[object, object], None]
@@ -33,6 +33,7 @@ def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
         # The broker answers CONCURRENT_TRANSACTIONS while it finishes the last one; the default waits 100 ms.
         "retry.backoff.ms": 2,
         "retry.backoff.max.ms": 50,
+        "reconnect.backoff.max.ms": RECONNECT_MS,
         "socket.nagle.disable": True,
         **config.client,
     }

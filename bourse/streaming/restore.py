@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import ChangelogTruncated, EngineError
 from bourse.streaming.stores import Change, PartitionStore
 
@@ -132,6 +132,9 @@ def _reader(config: EngineConfig) -> Consumer:
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            # The end of a partition is told with the first answer that has nothing: the default waits 500 ms with it.
+            "fetch.wait.max.ms": 20,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
             "fetch.message.max.bytes": 8_388_608,
             "queued.max.messages.kbytes": 32_768,
             **config.client,
