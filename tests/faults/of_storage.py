@@ -38,6 +38,7 @@ def _flip(world: World, chance: Random, pattern: str, *, gently: bool) -> Going:
     with world.holding(chance) as name:
         if name is None:
             return False
+        world.expected |= {"StoreDamaged"}
         folder = yield from _stop(world, name, gently=gently)
         files = sorted(f for f in folder.rglob(pattern) if f.stat().st_size)
         for file in files:
@@ -46,8 +47,9 @@ def _flip(world: World, chance: Random, pattern: str, *, gently: bool) -> Going:
 
 
 def _flip_bytes(file: Path, chance: Random) -> None:
+    """Change one bit, which may show much later, or one in each 2 KB, which shows at once."""
     content = bytearray(file.read_bytes())
-    for _ in range(1 + len(content) // 2_000):
+    for _ in range(chance.choice((1, 1 + len(content) // 2_000))):
         content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
     file.write_bytes(content)
 
