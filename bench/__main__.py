@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("throughput", "stock_faust", "latency", "restore", "codec", "book")
+NAMES = ("throughput", "stock_faust", "latency", "restore", "codec", "book", "audit")
 
 
 def main() -> None:

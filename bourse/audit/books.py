@@ -218,7 +218,9 @@ class Books:
             why["something that its updates wait for is missing"] += missing
         if why:
             reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(why.items()))
-            ledger.leave_out(Equation.A6, f"not checked: {sum(why.values()):,} symbols ({reasons})")
+            count = why.total()
+            symbols = "1 symbol" if count == 1 else f"{count:,} symbols"
+            ledger.leave_out(Equation.A6, f"not checked: {symbols} ({reasons})")
 
 
 def _conclude(ledger: Ledger, symbol: _Symbol) -> None:

@@ -14,11 +14,11 @@ from bourse.cli.errors import CliError
 from bourse.cli.main import app
 from bourse.pipeline.flow import TOPICS, key_of
 from bourse.schemas.jsonform import event_line
-from bourse.schemas.records import OrderStatus
+from bourse.schemas.records import OrderStatus, Side, TimeInForce
 from bourse.settings import Settings
 from tests.account_strategies import FlowWriter, next_event, opening_deposits, reference_data
 from tests.agents.workers import Workers
-from tests.audit.logs import random_log
+from tests.audit.logs import Log, random_log
 
 
 def run(*arguments: str) -> Result:
@@ -47,7 +47,7 @@ def test_inputs_and_what_was_simulated_from_them_pass(two_files: tuple[str, str]
 
 
 def test_outputs_alone_say_what_could_not_be_looked_at(two_files: tuple[str, str]) -> None:
-    found = json.loads(run("--json", "--file", two_files[1]).output)
+    found = json.loads(run("--json", "--file", two_files[1]).stdout)
     intake = found["findings"][0]
     assert (intake["result"], intake["looked_at"]) == ("NOT CHECKED", 0)
     assert intake["reason"] == "no record of `orders` was read"
@@ -60,8 +60,34 @@ def test_a_record_that_is_missing_is_named(two_files: tuple[str, str]) -> None:
     output.write_bytes(b"".join([*lines[:trade], *lines[trade + 1 :]]))
     ran = run("--json", "--file", two_files[0], "--file", two_files[1])
     assert ran.exit_code == 1
-    failed = {f["equation"]: f["first"]["cause"] for f in json.loads(ran.output)["findings"] if f["offences"]}
+    failed = {f["equation"]: f["first"]["cause"] for f in json.loads(ran.stdout)["findings"] if f["offences"]}
     assert "has no" in failed["A5"]
+
+
+@pytest.fixture
+def traded(tmp_path: Path) -> str:
+    """The log of a few trades, with no announcement between the orders."""
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    for account_id, side in (("ANN", Side.SELL), ("BEN", Side.BUY), ("CID", Side.SELL), ("ANN", Side.BUY)):
+        log.feed(writer.new(account_id, "AAA", side, 5, 300, TimeInForce.GTC))
+    return write(tmp_path / "log.jsonl", [entry for entry in log.entries if entry.key is not None])
+
+
+def test_a_replay_gives_the_same_trades(traded: str) -> None:
+    found = json.loads(run("--json", "--replay", "--file", traded).stdout)
+    replayed = found["findings"][16]
+    assert (replayed["equation"], replayed["result"], replayed["looked_at"]) == ("A17", "PASSED", 4)
+
+
+def test_a_replay_that_differs_fails(traded: str) -> None:
+    log = Path(traded)
+    log.write_bytes(log.read_bytes().replace(b'"venue":"XONE"', b'"venue":"XTWO"'))
+    ran = run("--json", "--replay", "--file", traded)
+    replayed = json.loads(ran.stdout)["findings"][16]
+    assert (ran.exit_code, replayed["result"]) == (1, "FAILED")
+    assert replayed["first"]["place"] == "trades of AAA"
 
 
 @pytest.mark.parametrize("text", ['{"topic": "nothing", "value": {}}', "not JSON"])
@@ -91,7 +117,7 @@ def test_a_market_on_kafka_passes_until_somebody_meddles_with_its_topics(workers
     workers.flush()
     workers.drain()
     ran = run("--json")
-    found = {finding["equation"]: finding for finding in json.loads(ran.output)["findings"]}
+    found = {finding["equation"]: finding for finding in json.loads(ran.stdout)["findings"]}
     assert ran.exit_code == 0, [f for f in found.values() if f["offences"]]
     unchecked = {name for name, finding in found.items() if finding["result"] == "NOT CHECKED"}
     assert unchecked == {"A16", "A17"}

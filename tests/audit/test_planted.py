@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from bourse.audit import Entry
+from bourse.audit import Auditor, Entry, Equation, Result
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.simulate import SimEvent
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
     DeadLetter,
     Hold,
     OrderStatus,
+    OrderType,
     PositionCause,
     RestingOrder,
     SessionEvent,
@@ -24,7 +27,14 @@ from bourse.schemas.records import (
     TransactionKind,
     Wallet,
 )
-from tests.account_strategies import MONDAY, FlowWriter, next_event, opening_deposits, reference_data
+from tests.account_strategies import (
+    MONDAY,
+    FlowWriter,
+    new_order,
+    next_event,
+    opening_deposits,
+    reference_data,
+)
 from tests.audit.logs import Log, audit, by_topic, failures
 
 K = TransactionKind
@@ -381,6 +391,31 @@ PLANTS = [thing for name, thing in sorted(globals().items()) if name[:1] == "a" 
 
 def test_the_good_log_passes() -> None:
     assert failures(audit([*GOOD, POISON, LETTER])) == {}
+
+
+def test_a_log_that_is_cut_anywhere_fails_nothing_unless_it_is_said_to_be_at_rest() -> None:
+    auditor = Auditor()
+    for entry in GOOD:
+        assert failures(auditor.report(at_rest=False)) == {}
+        auditor.feed(entry)
+    assert failures(auditor.report()) == {}
+
+
+def test_nothing_is_passed_that_nothing_was_looked_at_for() -> None:
+    assert {finding.result for finding in audit([]).findings} == {Result.NOT_CHECKED}
+
+
+def test_a_symbol_with_orders_that_the_naive_book_does_not_know_is_left_out_and_counted() -> None:
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    log.feed(writer.new("ANN", "AAA", Side.SELL, 5, 300, TimeInForce.GTC))
+    log.feed(writer.new("ANN", "CCC", Side.SELL, 5, 300, TimeInForce.GTD))
+    stop = new_order("s1", Side.SELL, 5, None, "BEN", "BBB", order_type=OrderType.STOP, stop_price=300)
+    log.feed(SimEvent(Topic.ORDERS, None, stop))
+    finding = audit(log.entries).finding(Equation.A6)
+    assert (finding.result, finding.looked_at) == (Result.PASSED, 1)
+    assert finding.reason == "not checked: 1 symbol (stop orders: 1)"
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
