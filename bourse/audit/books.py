@@ -31,7 +31,8 @@ from bourse.schemas.records import (
 
 _REFUSED: Final = frozenset((OrderStatus.REJECTED, OrderStatus.CANCEL_REJECTED, OrderStatus.REPLACE_REJECTED))
 _DECIDED_BY_BOOK: Final = frozenset(("POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
-_CONTINUOUS: Final = frozenset((SessionKind.OPEN, SessionKind.CLOSED))
+_PHASES: Final = frozenset(SessionKind) - {SessionKind.HALT, SessionKind.TICK}
+_TAKING_BACK: Final = frozenset((OrderAction.CANCEL, OrderAction.MASS_CANCEL))
 _MOST_WAITING: Final = 20_000
 """Messages or updates of one symbol; more wait only where something is missing."""
 
@@ -73,7 +74,8 @@ class Books:
         self._ledger = ledger
         self._symbols: defaultdict[str, _Symbol] = defaultdict(_Symbol)
         self._left_out: dict[str, str] = {}
-        self._closes: dict[str, SessionEvent] = {}
+        self._phases: dict[str, SessionEvent] = {}
+        """By place in `sessions`: a few for each market and day."""
         self._sessions_read: dict[str, int] = {}
         """By partition of `sessions`: the last offset that was announced."""
         self._played = 0
@@ -107,8 +109,8 @@ class Books:
         """Take in what changed of a book."""
         if update.symbol in self._left_out:
             return
-        if update.phase not in _CONTINUOUS:
-            self._leave_out(update.symbol, "auctions and pauses")
+        if update.phase is SessionKind.HALT:
+            self._leave_out(update.symbol, "pauses")
             return
         symbol = self._symbols[update.symbol]
         symbol.sequence += 1
@@ -119,13 +121,13 @@ class Books:
         self._play(update.symbol, symbol)
 
     def announcement(self, announcement: Announcement) -> None:
-        """Take in the close of a market; no other announcement changes a book that the naive one knows."""
+        """Take in a phase of a market or symbol; only a close changes a book that has collected no orders."""
         session = announcement.session
         if session is None:
             return
         place = cause_of(announcement.event_id)
-        if session.kind is SessionKind.CLOSED:
-            self._closes[place] = session
+        if session.kind in _PHASES:
+            self._phases[place] = session
         _, partition, offset = place.split("/")
         self._sessions_read[partition] = max(self._sessions_read.get(partition, -1), int(offset))
 
@@ -192,13 +194,14 @@ class Books:
         if topic == "instruments":
             symbol.book.clear()
         else:
-            close = self._closes.get(cause_of(copy))
-            if close is None:
+            session = self._phases.get(cause_of(copy))
+            if session is None:
                 if int(offset) <= self._sessions_read.get(partition, -1):
-                    message = "session events that are no close"
+                    message = "session events that are no phase"
                     raise Unknown(message)
                 return False
-            symbol.book.expire_day(close.market)
+            if session.kind is SessionKind.CLOSED:
+                symbol.book.expire_day(session.market)
         _check_depth(symbol, symbol.updates.popleft())
         self._played += 1
         return True
@@ -249,6 +252,8 @@ def _act(symbol: _Symbol, message: Entry, *, is_cause: bool) -> None:
     """Let an accepted message act, and hold what it did to the update that it caused, if it caused one."""
     order = message.record
     assert isinstance(order, ApprovedOrder)
+    if is_cause and order.action not in _TAKING_BACK:
+        _require_trading(symbol.updates[0])
     try:
         fills = symbol.book.act(order)
     except Impossible as impossible:
@@ -260,6 +265,15 @@ def _act(symbol: _Symbol, message: Entry, *, is_cause: bool) -> None:
     if fills:
         symbol.predicted[_id(message)] = (message, deque(fills))
         _compare(symbol, _id(message))
+
+
+def _require_trading(entry: Entry) -> None:
+    """Leave out what is collected for an auction."""
+    update = entry.record
+    assert isinstance(update, BookUpdate)
+    if update.phase is not SessionKind.OPEN:
+        message = "auctions"
+        raise Unknown(message)
 
 
 def _compare(symbol: _Symbol, cause: str) -> None:
