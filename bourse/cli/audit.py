@@ -45,7 +45,7 @@ REST_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 0.25
 FIRST: Final = dt.date(1990, 1, 1)
 LAST: Final = dt.date(2060, 12, 31)
-WIDTH: Final = 130
+WIDTH: Final = 110
 STYLES: Final = {Result.PASSED: "green", Result.FAILED: "bold red", Result.NOT_CHECKED: "yellow"}
 
 
@@ -243,14 +243,13 @@ def _sessions(market: str) -> list[dt.date]:
 
 
 def show(console: Console, report: Report, seconds: float) -> None:
-    """Print the table, and below it the first offence of each equation that fails."""
+    """Print the table, and below it what was left out and the first offence of each equation that fails."""
     wide = Console(file=console.file, width=max(console.width, WIDTH), highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
     table.add_column("equation", no_wrap=True)
     table.add_column("looked at", justify="right", no_wrap=True)
     table.add_column("result", no_wrap=True)
-    table.add_column("", overflow="fold")
     for finding in report.findings:
         style = STYLES[finding.result]
         table.add_row(
@@ -258,9 +257,11 @@ def show(console: Console, report: Report, seconds: float) -> None:
             finding.statement,
             f"{finding.looked_at:,}",
             f"[{style}]{finding.result}[/{style}]",
-            f"[dim]{escape(finding.reason or '')}[/dim]",
         )
     wide.print(table)
+    for finding in report.findings:
+        if finding.reason:
+            wide.print(f"[dim]{finding.equation}: {escape(finding.reason)}[/dim]")
     for finding in report.failed:
         wide.print(_offence(finding))
     rate = report.records / seconds if seconds else 0.0
