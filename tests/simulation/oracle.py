@@ -23,6 +23,7 @@ from tests.simulation.kafka import Log, Transaction
 from tests.simulation.process import CHANGELOG, Delivered, Stages, stages_for
 from tests.simulation.world import Finding, World
 
+AUDITOR_SAYS = "the auditor says:"
 _INNER = frozenset(map(str, inner_topics()))
 
 
@@ -230,7 +231,7 @@ def check_outputs(world: World) -> None:
         for failed in report.failed
         if failed.first is not None
     ]
-    expect(not offences, "the auditor says:\n" + "\n".join(offences))
+    expect(not offences, AUDITOR_SAYS + "\n" + "\n".join(offences))
     expect(not auditor.owes(), "audit: not everything is settled")
     letters = sum(
         1 for (t, _), log in world.kafka.logs.items() if t == Topic.DEAD_LETTERS for _ in log.committed()
