@@ -179,9 +179,10 @@ class Books:
         if not symbol.updates or (message is not None and answer is None):
             return False
         cause = cause_of(_id(symbol.updates[0]))
-        if cause.rpartition("/")[2].startswith("a"):
+        is_announced = cause.rpartition("/")[2].startswith("a")
+        if is_announced and (message is None or not _changes_nothing(symbol, message)):
             return self._announced(symbol, cause)
-        if message is None or cause not in symbol.waiting:
+        if message is None or not (is_announced or cause in symbol.waiting):
             return False
         _forget_first(symbol)
         _act(symbol, message, is_cause=_id(message) == cause)
@@ -246,6 +247,18 @@ def _conclude(ledger: Ledger, symbol: _Symbol) -> None:
             if book.take_changes():
                 ledger.fail(Equation.A6, message, "it should have changed the book, and no update says so")
                 return
+
+
+def _changes_nothing(symbol: _Symbol, message: Entry) -> bool:
+    """Say whether an accepted replace leaves the book as it is: no update tells when it came, but its order was there."""
+    order = message.record
+    if not isinstance(order, ApprovedOrder) or order.action is not OrderAction.REPLACE:
+        return False
+    book = deepcopy(symbol.book)
+    try:
+        return not book.act(order) and not book.take_changes()
+    except (Impossible, Unknown):
+        return False
 
 
 def _act(symbol: _Symbol, message: Entry, *, is_cause: bool) -> None:

@@ -430,3 +430,16 @@ def test_what_is_planted_is_found(plant: Callable[[], Planted]) -> None:
     if planted.place is not None:
         assert found[equation].startswith(f"{planted.place}: "), found
     assert failures(audit(by_topic(log))).keys() == found.keys()
+
+
+def test_a_replace_that_changes_nothing_may_come_just_before_the_close() -> None:
+    # No update of the book tells when it came; played after the close, its order would be gone.
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    log.feed(writer.new("ANN", "AAA", Side.BUY, 5, 300, TimeInForce.DAY))
+    log.feed(writer.new("BEN", "AAA", Side.BUY, 5, 290, TimeInForce.GTC))
+    log.feed(writer.replace("ANN", 0, 5, None))
+    log.feed(writer.session("XONE", SessionKind.CLOSED, 0, None))
+    log.feed(writer.cancel("BEN", 0))
+    assert failures(audit(log.entries)) == {}

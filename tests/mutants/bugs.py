@@ -268,8 +268,8 @@ BUGS: Final = (
     _bug(
         "a partly filled order goes to the end of its queue",
         _BOOK,
-        "            if after.sequence != order.sequence:\n                level.queue",
-        "            if leaves:\n                level.queue",
+        "        if leaves:\n            queue[0].order = after\n",
+        "        if leaves:\n            queue[0].order = after\n            queue.rotate(-1)\n",
     ),
     _bug(
         "trades are at the aggressor's price",
