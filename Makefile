@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 COMPILED := .bourse/compiled
 
-.PHONY: help setup demo up down test simulate faults faust-340 mutants check bench flow format lock
+.PHONY: help setup demo up down test simulate faults soak faust-340 mutants check bench flow format lock
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ simulate: setup  ## Run the engine under N seeds of faults from SEED on (or CASE
 faults: N ?= 10
 faults: setup  ## Run N schedules of faults on a real broker, from SEED on (or PLAN=file again)
 	@$(BIN)/python -m tests.faults --seed $(SEED) --n $(N) $(if $(PLAN),--plan $(PLAN))
+
+MINUTES ?= 60
+soak: setup  ## A fault a minute under a steady flow, for MINUTES; prints the availability
+	@$(BIN)/python -m tests.faults --seed $(SEED) --soak $(MINUTES)
 
 faust-340: setup  ## Kill workers 20 times while 300,000 messages pass; stock Faust, killed 5 times, must fail
 	@$(BIN)/python -m tests.faults.kills

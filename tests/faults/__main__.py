@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--n N] [--seed SEED | --plan FILE]`: run schedules, stop at the first that finds anything."""
+"""`python -m tests.faults [--n N] [--seed SEED | --plan FILE | --soak MINUTES]`: stop at the first that finds anything."""
 
 import argparse
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 from bourse.settings import PROJECT_ROOT
 from tests.faults.node import FaultyBroker
 from tests.faults.plan import Plan
-from tests.faults.run import Outcome, run, seeded
+from tests.faults.run import Outcome, run, seeded, soak
 
 JARS = PROJECT_ROOT / ".bourse" / "broker" / "jars"
 
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, help="a schedule that was written down")
     parser.add_argument("--orders", type=int, help="orders of each schedule")
     parser.add_argument("--faults", type=int, help="faults of each schedule")
+    parser.add_argument("--soak", type=int, metavar="MINUTES", help="one long schedule, a fault a minute")
     parser.add_argument("--go-on", action="store_true", help="go on after a schedule that found something")
     chosen = parser.parse_args()
     # Ended from outside, it ends what it has started.
@@ -30,6 +31,8 @@ def main() -> int:
     plans = [seeded(chosen.seed + n, chosen.orders, chosen.faults) for n in range(chosen.n)]
     if chosen.plan:
         plans = [Plan.read(chosen.plan)]
+    elif chosen.soak:
+        plans = [soak(chosen.seed, chosen.soak)]
     with tempfile.TemporaryDirectory(prefix="bourse-faults-") as folder:
         node = FaultyBroker(Path(folder) / "broker", JARS)
         try:
@@ -38,6 +41,10 @@ def main() -> int:
             node.stop()
             node.proxy.close()
     _sum_up(outcomes)
+    if chosen.soak:
+        print(
+            f"available: {outcomes[0].availability:.1%} (of each partition's seconds, those in which it moved on)"
+        )
     return int(any(outcome.finding for outcome in outcomes))
 
 

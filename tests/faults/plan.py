@@ -13,6 +13,7 @@ import msgspec
 
 ORDERS: Final = 3_000
 FAULTS: Final = 4
+SOAK_RATE: Final = 100
 _FIRST, _LAST = 0.05, 0.8
 """Faults begin within these shares of the orders, so that there is work left for after the last one."""
 _STRIDE: Final = 17
@@ -77,4 +78,24 @@ def plan_of(
             Step(int(place * orders), kind, chance.randrange(2**31))
             for place, kind in zip(places, picked, strict=True)
         ),
+    )
+
+
+def soak_of(seed: int, kinds: Sequence[str], minutes: int) -> Plan:
+    """Return a long schedule: a fault a minute, each kind in its turn, under a steady flow of orders."""
+    chance = random.Random(seed)
+    a_minute = SOAK_RATE * 60
+    steps = (
+        Step(minute * a_minute, kinds[(seed + minute) * _STRIDE % len(kinds)], chance.randrange(2**31))
+        for minute in range(1, minutes)
+    )
+    return Plan(
+        seed=seed,
+        partitions=4,
+        workers=2,
+        orders=minutes * a_minute,
+        rate=SOAK_RATE,
+        max_records=5_000,
+        through_kafka=False,
+        steps=tuple(steps),
     )

@@ -22,13 +22,13 @@ from bourse.settings import PROJECT_ROOT, Settings
 from tests.faults import of_brokers, of_input, of_storage, of_workers  # noqa: F401  (registers the kinds)
 from tests.faults.faults import FAULTS
 from tests.faults.node import FaultyBroker
-from tests.faults.plan import Plan, Step, plan_of
+from tests.faults.plan import Plan, Step, plan_of, soak_of
 from tests.faults.proof import check
 from tests.faults.world import Going, World
 
 FAILURES: Final = PROJECT_ROOT / ".bourse" / "faults"
-SCHEDULE_SECONDS: Final = 240.0
-"""After so long a schedule has got stuck."""
+SCHEDULE_SECONDS: Final = 200.0
+"""So long after its last order a schedule has got stuck."""
 _LOOK_SECONDS: Final = 0.05
 # Shorter than an operator's, so that more of them run out in the time.
 SESSION_MS: Final = 3_000
@@ -44,6 +44,7 @@ class Outcome:
     missed: list[str] = field(default_factory=list)
     endings: list[tuple[str, int]] = field(default_factory=list)
     seconds: float = 0.0
+    availability: float = 1.0
     finding: str = ""
     folder: Path | None = None
 
@@ -54,9 +55,18 @@ class Outcome:
         return f"seed {self.plan.seed:>4}  {verdict:<6}  {self.seconds:5.1f} s  {self.plan.orders:,} orders  {faults}"
 
 
+def soak(seed: int, minutes: int) -> Plan:
+    """Return the plan of a soak over every kind that may have others beside it."""
+    return soak_of(seed, _together(), minutes)
+
+
+def _together() -> list[str]:
+    return [name for name, kind in FAULTS.items() if not kind.is_lonely]
+
+
 def seeded(seed: int, orders: int | None = None, faults: int | None = None) -> Plan:
     """Return the plan of a seed over every kind there is."""
-    together = [name for name, kind in FAULTS.items() if not kind.is_lonely]
+    together = _together()
     lonely = [name for name, kind in FAULTS.items() if kind.is_lonely]
     sizes = {"orders": orders, "faults": faults}
     return plan_of(seed, together, lonely, **{name: size for name, size in sizes.items() if size})
@@ -83,6 +93,7 @@ def run(plan: Plan, node: FaultyBroker, folder: Path) -> Outcome:
                 world.calm()
             world.close()
             outcome.endings = world.endings
+            outcome.availability = world.availability.share
             outcome.seconds = time.monotonic() - began
             if outcome.finding or os.environ.get("FAULTS_KEEP"):
                 outcome.folder = _keep(outcome, settings)
@@ -128,7 +139,7 @@ def _play(world: World, outcome: Outcome) -> None:
         world.want(f"w{number}")
     world.open_market()
     world.note("the market is open")
-    deadline = time.monotonic() + SCHEDULE_SECONDS
+    deadline = time.monotonic() + SCHEDULE_SECONDS + world.plan.orders / world.plan.rate
     waiting, active = list(world.plan.steps), _Active(world, outcome)
     while waiting or active or not world.is_fed:
         assert time.monotonic() < deadline, f"stuck at {world.handled()} orders, with {waiting} to come"

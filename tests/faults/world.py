@@ -47,6 +47,31 @@ Going = Generator[float, None, bool | None]
 """A fault under way: yields how many seconds it wants to be left alone; returns False when its moment never came."""
 
 
+class Availability:
+    """In how many of the seconds that were looked at a partition has moved on."""
+
+    def __init__(self) -> None:
+        self.share = 1.0
+        self._before: list[int] | None = None
+        self._looked_at = 0.0
+        self._seconds = self._moved = 0.0
+
+    def look(self, committed: list[int]) -> None:
+        """Take in what is committed of each partition; a look that comes late stands for all of its seconds."""
+        now = time.monotonic()
+        if self._before is None:
+            self._before, self._looked_at = committed, now
+        passed = now - self._looked_at
+        if passed < 1.0:
+            return
+        # Where nobody could even ask for longer than that, nothing moved meanwhile but for the last second.
+        moved = [after > before for before, after in zip(self._before, committed, strict=True)]
+        self._seconds += passed * len(moved)
+        self._moved += min(passed, 1.5) * sum(moved)
+        self.share = self._moved / self._seconds
+        self._before, self._looked_at = committed, now
+
+
 class World:
     """What faults act upon."""
 
@@ -56,6 +81,7 @@ class World:
         self.node = node
         self.proxy = node.proxy
         self.admin = admin_client(settings.broker)
+        self.availability = Availability()
         self._probe = Consumer(
             {"bootstrap.servers": settings.broker, "group.id": settings.group, "log_level": 0}
         )
@@ -257,8 +283,9 @@ class World:
         places = [TopicPartition(topic, p) for p in range(self.plan.partitions)]
         # Not an admin client: librdkafka's aborts its process when a broker goes while it asks about groups.
         with suppress(KafkaException):
-            committed = self._probe.committed(places, timeout=1.0)
-            self._handled = max(self._handled, sum(max(0, tp.offset) for tp in committed))
+            committed = [max(0, tp.offset) for tp in self._probe.committed(places, timeout=1.0)]
+            self._handled = max(self._handled, sum(committed))
+            self.availability.look(committed)
         return self._handled
 
     def broker_answers(self) -> bool:
