@@ -41,7 +41,13 @@ class Toy:
         return self.prefix + name
 
     def publish(self, numbers: range, keys: int = 50) -> None:
-        producer = Producer({"bootstrap.servers": self.broker, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.broker,
+                "partitioner": "murmur2_random",
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
         for number in numbers:
             producer.produce(self.topic("numbers"), str(number), f"k{number % keys}")
             if number % 10_000 == 0:
