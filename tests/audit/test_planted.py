@@ -443,3 +443,18 @@ def test_a_replace_that_changes_nothing_may_come_just_before_the_close() -> None
     log.feed(writer.session("XONE", SessionKind.CLOSED, 0, None))
     log.feed(writer.cancel("BEN", 0))
     assert failures(audit(log.entries)) == {}
+
+
+def test_trades_with_what_an_iceberg_hides_may_be_the_last_that_happened() -> None:
+    # It shows as much again after each of them, so no update of the book tells of the last message.
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    iceberg = writer.new("ANN", "AAA", Side.BUY, 20, 300, TimeInForce.GTC)
+    log.feed(iceberg._replace(record=replace(iceberg.record, display_quantity=5)))
+    log.feed(writer.new("BEN", "AAA", Side.SELL, 15, 300, TimeInForce.IOC))
+    assert failures(audit(log.entries)) == {}
+    trades = [entry for entry in log.entries if entry.topic == "trades"]
+    assert len(trades) == 6
+    entries = [entry for entry in log.entries if entry is not trades[-1] and entry is not trades[-2]]
+    assert "A6" in failures(audit(entries))
