@@ -262,6 +262,8 @@ class Kafka:
         self.group = Group(partitions)
         self.markers: list[tuple[Transaction, Place | None]] = []
         """Markers that are decided and not yet written; None is the one among the group's offsets."""
+        self.time_outs = 0
+        """How often a transaction or a session took too long."""
         self.history: list[Transaction] = []
         """Every committed transaction, in the order of its decision."""
 
@@ -363,7 +365,9 @@ class Kafka:
             transaction = identity.transaction
             if transaction is not None and now - transaction.began > identity.time_out:
                 identity.epoch += 1
+                self.time_outs += 1
                 self._decide(transaction, Outcome.ABORTED)
         for member in list(self.group.members.values()):
             if now - member.seen > member.session:
+                self.time_outs += 1
                 self.group.leave(member.name)
