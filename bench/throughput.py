@@ -108,5 +108,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--six-topics", action="store_true", help="without order events and the wallet log")
     add_code_option(parser)
     chosen = parser.parse_args(arguments)
+    if chosen.six_topics and chosen.code != PROJECT_ROOT:
+        parser.error(
+            "--six-topics changes a class, which the compiled code does not allow: leave out --compiled"
+        )
     module = "bench.six_topics" if chosen.six_topics else "bourse.cli.main"
     print(*run(chosen.orders, chosen.workers, chosen.partitions, module, chosen.code).lines(), sep="\n")
