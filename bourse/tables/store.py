@@ -65,13 +65,7 @@ class Store:
         self._codec = codec
         self._batch: WriteBatch | None = None
         self._handles: tuple[Rdict, ColumnFamily] | None = None
-        try:
-            self._open()
-        except Exception as error:  # RocksDB reports everything as a bare Exception
-            if "/LOCK" in str(error):
-                raise  # another process works on it (a damaged block is no lock)
-            # Damaged: the changelog has it all.
-            self._let_go()
+        if not self._opens():
             self._open_anew()
 
     def restore(self, changes: Iterable[Change], position: int) -> None:
@@ -132,6 +126,25 @@ class Store:
         """Return the bytes on disk."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    def _opens(self) -> bool:
+        """Open what is there and return whether to go on with it: the changelog has all that is left behind otherwise.
+
+        Wiping is for the caller: as long as this frame, or what was raised here, has a handle, the files stay locked.
+        """
+        try:
+            self._open()
+            meta = self._meta()
+        except Exception as error:  # RocksDB reports everything as a bare Exception
+            if "/LOCK" in str(error):
+                raise  # another process works on it (a damaged block is no lock)
+            return False
+        if meta is None:
+            return True
+        if not self._is_proved_by(meta):
+            return False
+        self.position = meta.position
+        return True
+
     def _open_anew(self) -> None:
         try:
             self.wipe()
@@ -158,12 +171,12 @@ class Store:
             rows, family = rocks.get_column_family(spec.name), rocks.get_column_family_handle(spec.name)
             encode, decode = self._codec.encoder(spec.row_type), self._codec.decoder(spec.row_type)
             self.tables[spec.name] = StoredTable(spec, rows, family, encode, decode, self._damaged)
-        self.position = self._proved_position(rocks.get(_META))
 
-    def _proved_position(self, raw: bytes | None) -> int | None:
-        if raw is None:
-            return None
-        meta = msgspec.json.decode(raw, type=Meta)
+    def _meta(self) -> Meta | None:
+        raw = None if self._handles is None else self._handles[0].get(_META)
+        return None if raw is None else msgspec.json.decode(raw, type=Meta)
+
+    def _is_proved_by(self, meta: Meta) -> bool:
         theirs = (meta.cluster_id, meta.topic_id, meta.topic, meta.partition)
         ours = (
             self.identity.cluster_id,
@@ -171,10 +184,7 @@ class Store:
             self.identity.topic,
             self.identity.partition,
         )
-        if theirs != ours or time.time() - meta.written_seconds > PROVABLE_SECONDS:
-            self.wipe()
-            return None
-        return meta.position
+        return theirs == ours and time.time() - meta.written_seconds <= PROVABLE_SECONDS
 
     def _write(self, batch: WriteBatch, position: int) -> None:
         identity = self.identity

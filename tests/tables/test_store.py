@@ -46,6 +46,25 @@ def test_a_wiped_store_is_empty_and_takes_writes(opened: Open) -> None:
     assert held is not None
 
 
+def test_a_store_of_another_changelog_begins_anew(tmp_path: Path, opened: Open) -> None:
+    store = opened()
+    store.restore([], 7)
+    store.close()
+    other = open_store(tmp_path, ChangelogIdentity("cluster", "made-anew", "changelog", 0), Codec(LocalIds()))
+    assert other.position is None
+    other.restore([], 3)
+    other.close()
+    assert opened().position is None
+
+
+def test_a_store_too_old_to_be_proved_begins_anew(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened()
+    store.restore([], 7)
+    store.close()
+    monkeypatch.setattr("bourse.tables.store.PROVABLE_SECONDS", -1)
+    assert opened().position is None
+
+
 def test_a_page_shows_what_is_written_over_what_is_stored(opened: Open) -> None:
     store = opened()
     table = state_of(store).wallets
