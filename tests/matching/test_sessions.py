@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bourse.pipeline.matching import handle
-from bourse.pipeline.matching.auction import uncrossing
+from bourse.pipeline.matching.auction import ANY_PRICE, uncrossing
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.validation import reference
 from bourse.schemas.records import (
@@ -219,6 +219,25 @@ class TestAuctions:
         assert not heard.trades
         assert [(order_id, quantity) for order_id, quantity, _ in heard.released] == released
 
+    @pytest.mark.parametrize(
+        ("prevention", "released"),
+        [
+            ("CANCEL_NEWEST", [("0-1", 3)]),
+            ("CANCEL_OLDEST", [("0-2", 5)]),
+            ("CANCEL_BOTH", [("0-2", 5), ("0-1", 3)]),
+            ("DECREMENT", [("0-2", 3), ("0-1", 3)]),
+        ],
+    )
+    def test_the_older_order_may_ask_for_it_as_nobody_is_the_aggressor(
+        self, exchange: Exchange, prevention: str, released: list[tuple[str, int]]
+    ) -> None:
+        exchange.session(OPENING)
+        exchange.buy("A1", 3, 100, self_trade_prevention=SelfTradePrevention(prevention))
+        exchange.sell("A1", 5, 99)
+        heard = exchange.session(OPEN)
+        assert not heard.trades
+        assert [(order_id, quantity) for order_id, quantity, _ in heard.released] == released
+
     def test_what_prevention_leaves_crossed_is_uncrossed_again(self, exchange: Exchange) -> None:
         exchange.session(OPENING)
         exchange.buy("A1", 5, 105, self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST)
@@ -256,6 +275,9 @@ class TestAuctions:
         assert exchange.state.books.get(SYMBOL) is None
 
 
+ANY = ANY_PRICE[BUY]
+
+
 class Totals:
     def __init__(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
         self.sides = {BUY: bids, SELL: asks}
@@ -277,6 +299,18 @@ class Totals:
         ([(102, 5)], [(98, 5)], None, (98, 5, 0)),
         ([(102, 9)], [(98, 5)], None, (102, 5, 4)),  # who has more to trade moves the price
         ([(102, 5)], [(98, 9)], None, (98, 5, -4)),
+        ([(102, 9)], [(98, 5)], 99, (102, 5, 4)),  # whatever the last price was
+        ([(102, 5)], [(98, 9)], 101, (98, 5, -4)),
+        # The examples of the Xetra Market Model for auctions, in its numbers.
+        ([(202, 200), (201, 200), (200, 300)], [(197, 400), (198, 200), (200, 100)], 201, (200, 700, 0)),
+        ([(202, 400), (201, 200)], [(198, 200), (199, 300)], 199, (201, 500, 100)),
+        ([(202, 300), (201, 200)], [(198, 200), (199, 400)], 201, (199, 500, -100)),
+        ([(ANY, 100), (199, 100)], [(0, 100), (202, 100)], 199, (199, 100, 100)),
+        ([(ANY, 100), (199, 100)], [(0, 100), (202, 100)], 203, (202, 100, -100)),
+        ([(202, 300), (201, 200)], [(198, 200), (199, 300)], 202, (201, 500, 0)),
+        ([(202, 300), (201, 200)], [(198, 200), (199, 300)], 198, (199, 500, 0)),
+        ([(ANY, 900)], [(0, 800)], 250, (250, 800, 100)),
+        ([(200, 80), (199, 80)], [(201, 80)], 200, None),
     ],
 )
 def test_the_auction_price(

@@ -1,8 +1,9 @@
 """Call auctions: the price at which a crossed book trades at once.
 
-The price of the highest volume; of several the one that leaves the least unfilled; of several the one nearest to the
-last price (before the first trade: to the reference price). That is the order of criteria of Euronext's and Xetra's
-rule books. Hidden quantities of icebergs count. Decides a price, and refuses to know who trades.
+The price of the highest volume; of several the one that leaves the least unfilled; of several, where they all leave it on
+one side, the one that serves this side worst; else the one nearest to the last price (before the first trade: to the
+reference price). That is the order of criteria of Euronext's and Xetra's rule books: volume, surplus, market pressure,
+reference price. Hidden quantities of icebergs count. Decides a price, and refuses to know who trades.
 """
 
 from collections.abc import Sequence
@@ -83,8 +84,10 @@ def _best(
     least = min(abs(outcome.surplus) for outcome in outcomes if outcome.quantity == most)
     tied = [outcome for outcome in outcomes if outcome.quantity == most and abs(outcome.surplus) == least]
     lowest, highest = tied[0], tied[-1]
-    if reference is None:
-        # No price to lean on: the side that has more to trade moves it.
-        return highest if lowest.surplus + highest.surplus > 0 else lowest
+    # The surplus falls as prices rise: these two say what all between them leave.
+    if highest.surplus > 0:
+        return highest
+    if lowest.surplus < 0 or reference is None:
+        return lowest
     price = Price(min(max(reference, lowest.price), highest.price))
     return _outcomes([price], bids, asks)[0]

@@ -54,20 +54,20 @@ def prevent(turn: Turn, newest: RestingOrder, oldest: RestingOrder) -> tuple[Res
             return newest, False
 
 
-def prevent_resting(turn: Turn, newest: RestingOrder, oldest: RestingOrder) -> None:
-    """Do what the newer of two resting orders asks for instead of trading with the other."""
-    match newest.self_trade_prevention:
+def prevent_resting(turn: Turn, asking: RestingOrder, other: RestingOrder) -> None:
+    """Do what one of two resting orders asks for instead of trading with the other, as if the one that asks had just come."""
+    match asking.self_trade_prevention:
         case SelfTradePrevention.CANCEL_NEWEST:
-            _end(turn, newest)
+            _end(turn, asking)
         case SelfTradePrevention.CANCEL_OLDEST:
-            _end(turn, oldest)
+            _end(turn, other)
         case SelfTradePrevention.DECREMENT:
-            quantity = Quantity(min(newest.leaves_quantity, oldest.leaves_quantity))
-            reduce_resting(turn, oldest, quantity)
-            reduce_resting(turn, newest, quantity)
+            quantity = Quantity(min(asking.leaves_quantity, other.leaves_quantity))
+            reduce_resting(turn, other, quantity)
+            reduce_resting(turn, asking, quantity)
         case _:
-            _end(turn, oldest)
-            _end(turn, newest)
+            _end(turn, other)
+            _end(turn, asking)
 
 
 def reduce_resting(turn: Turn, order: RestingOrder, quantity: Quantity) -> None:

@@ -34,9 +34,11 @@ def _next_pair(turn: Turn, price: Price) -> tuple[RestingOrder, RestingOrder] | 
 
 
 def _meet(turn: Turn, newest: RestingOrder, oldest: RestingOrder, price: Price) -> None:
-    if is_prevented(newest, oldest):
-        prevent_resting(turn, newest, oldest)
-        return
+    # Nobody is the aggressor here, so that either may have asked for it; where both did, the newer one decides.
+    for asking, other in ((newest, oldest), (oldest, newest)):
+        if is_prevented(asking, other):
+            prevent_resting(turn, asking, other)
+            return
     if are_siblings(newest, oldest):
         end_sibling(turn, oldest)
         return
