@@ -49,6 +49,7 @@ PRODUCTS = (
         settlement_days=2,
         price_band_bps=300,
         pause_time_ns=2 * SECOND_NS,
+        volatility_auction=True,
     ),
     Instrument(
         "CCC",
@@ -58,7 +59,8 @@ PRODUCTS = (
         maker_fee_bps=250,
         settlement_days=0,
         reference_price=300,
-        price_band_bps=2_000,
+        price_band_bps=400,
+        pause_time_ns=2 * SECOND_NS,
         max_order_value=40_000,
         expiry_date=MONDAY + dt.timedelta(days=20),
     ),

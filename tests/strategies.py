@@ -65,6 +65,16 @@ class Intent(NamedTuple):
     oco_group: str | None
 
 
+class Band(NamedTuple):
+    """The price band of an instrument, and whether it pauses with a volatility auction."""
+
+    bps: int | None = None
+    with_auction: bool = False
+
+
+NO_BAND = Band()
+
+
 def examples(few: int) -> settings:
     """Return how hard to search with long streams: a few of them, or as many as a deep search asks for."""
     asked = settings().max_examples
@@ -133,7 +143,7 @@ def _session(number: int, kind: SessionKind) -> Announcement:
 
 
 def _approved(
-    number: int, intent: Intent, action: OrderAction, target: ApprovedOrder | None, band: int | None
+    number: int, intent: Intent, action: OrderAction, target: ApprovedOrder | None, band: Band
 ) -> ApprovedOrder:
     """Return the message as risk would let it through: it means the account's own order and knows its side."""
     own = action in {OrderAction.CANCEL, OrderAction.REPLACE} and intent.flaw is not Flaw.STRANGER
@@ -176,8 +186,9 @@ def _approved(
         maker_fee_bps=10,
         taker_fee_bps=25,
         business_date=DAY,
-        price_band_bps=band,
+        price_band_bps=band.bps,
         pause_time_ns=TimeNs(10),
+        volatility_auction=band.with_auction,
     )
 
 
@@ -208,7 +219,7 @@ def _price(intent: Intent) -> Price | None:
     return Price(0 if intent.flaw is Flaw.PRICE_OF_NOTHING else intent.price)
 
 
-def messages_of(wanted: list[Intent], band: int | None = None) -> list[BookMessage]:
+def messages_of(wanted: list[Intent], band: Band = NO_BAND) -> list[BookMessage]:
     """Turn intents into the messages of `risk-approved` and `announcements` for one book."""
     messages: list[BookMessage] = []
     sent: list[ApprovedOrder] = []
@@ -232,5 +243,5 @@ book_messages = st.builds(
         st.lists(intents, min_size=30, max_size=70),
         st.lists(intents, min_size=30),
     ),
-    st.sampled_from([None, None, 200, 400]),
+    st.sampled_from([NO_BAND, NO_BAND, Band(200), Band(400), Band(100, True), Band(200, True)]),
 )

@@ -297,6 +297,7 @@ class ApprovedOrder(Record, frozen=True, gc=False):
     price_band_bps: int | None = None
     pause_time_ns: TimeNs = TimeNs(300000000000)
     multiplier: int = 1
+    volatility_auction: bool = False
 
 
 class Trade(Record, frozen=True, gc=False):
@@ -494,6 +495,7 @@ class Instrument(Record, frozen=True, gc=False):
     multiplier: int = 1
     expiry_date: dt.date | None = None
     pause_time_ns: TimeNs = TimeNs(300000000000)
+    volatility_auction: bool = False
 
 
 class CorporateAction(Record, frozen=True, gc=False):
@@ -587,6 +589,7 @@ class BookUpdate(Record, frozen=True, gc=False):
     indicative_price: Price | None = None
     indicative_quantity: Quantity = Quantity(0)
     indicative_surplus: Quantity = Quantity(0)
+    paused_until_time_ns: TimeNs | None = None
 
 
 class DeadLetter(Record, frozen=True, gc=False):
@@ -780,6 +783,9 @@ class BookState(Record, frozen=True, gc=False):
     wake_time_ns: TimeNs | None = None
     checksum: int = 0
     is_crossed: bool = False
+    volatility_auction: bool = False
+    is_collecting: bool = False
+    pause_extensions: int = 0
 
 
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (

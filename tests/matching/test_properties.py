@@ -63,6 +63,21 @@ def test_the_fast_book_says_what_the_naive_book_says(messages: list[BookMessage]
 
 @thorough
 @given(book_messages)
+def test_nothing_but_an_auction_trades_outside_of_the_band(messages: list[BookMessage]) -> None:
+    exchange, last_price = Exchange(), None
+    for message in messages:
+        middle, heard = last_price, exchange.send(message)
+        memory = exchange.state.books.get(SYMBOL)
+        for tape in heard.tape:
+            last_price = tape.price
+            if tape.auction:
+                middle = tape.price
+            elif memory is not None and memory.price_band_bps is not None and middle is not None:
+                assert abs(tape.price - middle) * 10_000 <= middle * memory.price_band_bps
+
+
+@thorough
+@given(book_messages)
 def test_the_same_input_gives_the_same_outputs(messages: list[BookMessage]) -> None:
     assert run(messages)[1] == run(messages)[1]
 

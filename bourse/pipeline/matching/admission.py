@@ -31,7 +31,7 @@ AUCTION_ONLY: Final = frozenset({TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE})
 
 def admit(turn: Turn, order: ApprovedOrder) -> RestingOrder | Refusal:
     """Return a new order as it enters the book, unfilled, or why it may not."""
-    refusal = turn.refusal() or entry_refusal(turn.phase, order.time_in_force, post_only=order.post_only)
+    refusal = turn.refusal() or _phase_refusal(turn, order)
     if refusal is not None:
         return refusal
     side, quantity = order.side, order.quantity
@@ -43,6 +43,14 @@ def admit(turn: Turn, order: ApprovedOrder) -> RestingOrder | Refusal:
         return Refusal(Reason.MISSING_PRICE, "a limit order needs a price")
     entering = _entering(turn, order, side, quantity)
     return terms_refusal(entering) or _time_refusal(turn, order) or size_refusal(turn, entering) or entering
+
+
+def _phase_refusal(turn: Turn, order: ApprovedOrder) -> Refusal | None:
+    """Refuse what has no meaning in the phase of the book, or none in that of its session: no call of a pause is an opening."""
+    refusal = entry_refusal(turn.phase, order.time_in_force, post_only=order.post_only)
+    if refusal is None and turn.phase is not turn.session_phase:
+        return entry_refusal(turn.session_phase, order.time_in_force, post_only=order.post_only)
+    return refusal
 
 
 def _entering(turn: Turn, order: ApprovedOrder, side: Side, quantity: Quantity) -> RestingOrder:

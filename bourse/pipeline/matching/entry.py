@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bourse.pipeline.markets import CALL_PHASES
 from bourse.pipeline.matching.admission import AT_ONCE, hidden_part
 from bourse.pipeline.matching.execution import OPPOSITE, execute, refusal_to_trade
 from bourse.pipeline.matching.prevention import PREVENTED
@@ -30,7 +31,9 @@ def trade(turn: Turn, order: RestingOrder) -> RestingOrder | None:
     left, ending = execute(turn, order)
     if not left.leaves_quantity:
         return None
-    if ending is None and (left.order_type is OrderType.MARKET or left.time_in_force in AT_ONCE):
+    if ending is ReleaseReason.PAUSED and turn.phase in CALL_PHASES and left.time_in_force not in AT_ONCE:
+        ending = None  # the call that it has begun collects it first
+    elif ending is None and (left.order_type is OrderType.MARKET or left.time_in_force in AT_ONCE):
         ending = _rest_of(turn, left)
     if ending is not None:
         turn.lapse(left, OrderStatus.CANCELLED, ending, _WHY.get(ending))

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from bourse.pipeline.ids import trade_id
+from bourse.pipeline.matching import pauses
 from bourse.pipeline.matching.prevention import (
     are_siblings,
     cancel_siblings,
@@ -17,7 +18,7 @@ from bourse.pipeline.matching.prevention import (
     prevent,
 )
 from bourse.pipeline.matching.turn import Turn
-from bourse.pipeline.money import fee, saturated
+from bourse.pipeline.money import fee
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
@@ -33,7 +34,7 @@ from bourse.schemas.records import (
     TimeInForce,
     Trade,
 )
-from bourse.schemas.units import Cash, Price, Quantity, TimeNs
+from bourse.schemas.units import Cash, Price, Quantity
 
 OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
@@ -50,7 +51,7 @@ def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
 
 
 def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
-    """Refuse an order that may not trade as the book stands; one with a limit beyond the band pauses trading."""
+    """Refuse an order that may not trade as the book stands; where no auction follows, a limit beyond the band pauses trading."""
     is_fok = order.time_in_force is TimeInForce.FOK
     if not (is_fok or order.post_only or turn.memory.price_band_bps is not None):
         return None
@@ -58,10 +59,12 @@ def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
     if maker is None:
         return Refusal(Reason.FOK_NOT_FILLABLE, "nothing is there to fill it") if is_fok else None
     lowest, highest = turn.band()
-    if order.order_type is OrderType.LIMIT and not (
-        order.price <= highest if order.side is Side.BUY else order.price >= lowest
+    if (
+        not turn.memory.volatility_auction
+        and order.order_type is OrderType.LIMIT
+        and not (order.price <= highest if order.side is Side.BUY else order.price >= lowest)
     ):
-        pause(turn)
+        pauses.begin(turn)
         return Refusal(Reason.BAND_BREACHED, f"limit {order.price} is not in {lowest}..{highest}")
     if order.post_only:
         return Refusal(Reason.POST_ONLY_WOULD_TAKE, f"would trade at {maker.price}")
@@ -87,14 +90,6 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
     return False
 
 
-def pause(turn: Turn) -> None:
-    """Pause trading for as long as the instrument says."""
-    memory = turn.memory
-    until = TimeNs(saturated(turn.clock_ns() + max(0, memory.pause_time_ns)))
-    turn.memory = replace(memory, paused_until_time_ns=until)
-    turn.has_news = True
-
-
 def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReason | None]:
     """Trade an order that is not in the book as far as it goes; return what is left, and why it may not go on."""
     first, against = turn.book.first, OPPOSITE[order.side]
@@ -104,7 +99,7 @@ def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReaso
         if maker is None or not reaches(order, maker.price):
             break
         if not lowest <= maker.price <= highest:
-            pause(turn)
+            pauses.begin(turn)
             return order, ReleaseReason.PAUSED
         if is_prevented(order, maker):
             order, may_go_on = prevent(turn, order, maker)

@@ -6,9 +6,7 @@ that validation keeps.
 
 from typing import Final
 
-from msgspec.structs import replace
-
-from bourse.pipeline.matching import uncross
+from bourse.pipeline.matching import pauses, uncross
 from bourse.pipeline.matching.admission import AUCTION_ONLY
 from bourse.pipeline.matching.stops import fire, set_off
 from bourse.pipeline.matching.turn import Turn
@@ -56,7 +54,7 @@ def _concerned(state: State, session: SessionEvent, time_ns: TimeNs) -> list[str
 def _act(turn: Turn, kind: SessionKind) -> None:
     if kind is SessionKind.TICK or kind is SessionKind.HALT:
         return
-    _end_pause(turn)
+    pauses.end(turn)
     before = turn.memory.phase
     match turn.phase:
         case SessionKind.OPEN:
@@ -89,16 +87,10 @@ def _keep_time(turn: Turn) -> None:
         assert order is not None, order_id
         turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
     until = memory.paused_until_time_ns
-    if until is not None and until <= now:
-        _end_pause(turn)
+    if until is not None and until <= now and not turn.is_halted():
+        pauses.end_or_extend(turn)
         open_book(turn)
         fire(turn)
-
-
-def _end_pause(turn: Turn) -> None:
-    if turn.is_paused():
-        turn.memory = replace(turn.memory, paused_until_time_ns=None)
-        turn.has_news = True
 
 
 def open_book(turn: Turn) -> None:
@@ -158,6 +150,7 @@ def learn(state: State, outputs: Outputs, cause: str, instrument: Instrument, ti
     refusal = Refusal(Reason.SYMBOL_DELISTED, f"{instrument.symbol} is delisted")
     for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
         turn.end(order, OrderStatus.CANCELLED, ReleaseReason.DELISTED, refusal)
+    pauses.end(turn)
     turn.finish()
 
 

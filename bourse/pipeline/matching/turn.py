@@ -66,14 +66,14 @@ def _place(order: RestingOrder) -> int:
 class Turn:
     """What one message does to one book.
 
-    `elected` holds the ids of stops that a trade of this turn has set off, in their order; `has_news` asks for an update
-    of a book whose levels may not have changed, `wants_snapshot` for one that has them all.
+    `elected` holds the ids of stops that a trade of this turn has set off, in their order; `wants_snapshot` asks for an
+    update that has all levels. `session_phase` is the phase that session events have put the instrument in; `phase` is the
+    one that the book is in, which may be a call of its own meanwhile.
     """
 
     trade_date: dt.date | None = None
     trades = 0
     elected: deque[str] | None = None
-    has_news = False
     wants_snapshot = False
     _band: tuple[Price, Price] | None = None
     _session_time_ns: TimeNs | None = None
@@ -89,7 +89,7 @@ class Turn:
         self.book = book_of(state, symbol)
         self.memory = self._remembered = memory = state.books.get(symbol) or BookState(market=market)
         self.market = market = market or memory.market
-        self.phase = phase_of(state, market, symbol)
+        self.enter_phase(phase_of(state, market, symbol))
         self.place = memory.place
         self.last_price = memory.last_price
         self.touched: dict[tuple[Side, Price], tuple[Quantity, int]] = {}  # each level as it was before
@@ -102,7 +102,13 @@ class Turn:
         """
         self.trade_date, self._session_time_ns = session.business_date, self.time_ns
         is_phase = session.kind not in {SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK}
-        self.phase = session.kind if is_phase else self.memory.phase
+        self.enter_phase(session.kind if is_phase else self.memory.phase)
+
+    def enter_phase(self, session_phase: SessionKind) -> None:
+        """Be in the phase that a session has put the instrument in, or in the call of a pause meanwhile."""
+        self.session_phase = self.phase = session_phase
+        if self.memory.is_collecting and session_phase is SessionKind.OPEN:
+            self.phase = SessionKind.OPENING_AUCTION
 
     def clock_ns(self) -> TimeNs:
         """Return what the time is on the market."""
@@ -114,16 +120,29 @@ class Turn:
         """Remember what an order says of its instrument."""
         memory = self.memory
         # A price of 0 is how operators say that there is none.
-        said = (order.market, order.reference_price or None, order.price_band_bps, order.pause_time_ns)
-        known = (memory.market, memory.reference_price, memory.price_band_bps, memory.pause_time_ns)
+        said = (
+            order.market,
+            order.reference_price or None,
+            order.price_band_bps,
+            order.pause_time_ns,
+            order.volatility_auction,
+        )
+        known = (
+            memory.market,
+            memory.reference_price,
+            memory.price_band_bps,
+            memory.pause_time_ns,
+            memory.volatility_auction,
+        )
         if said != known:
-            market, reference_price, band, pause_time_ns = said
+            market, reference_price, band, pause_time_ns, volatility_auction = said
             self.memory = replace(
                 memory,
                 market=market,
                 reference_price=reference_price,
                 price_band_bps=band,
                 pause_time_ns=pause_time_ns,
+                volatility_auction=volatility_auction,
             )
 
     def date(self) -> dt.date:
@@ -169,7 +188,7 @@ class Turn:
     def refusal(self) -> Refusal | None:
         """Return why orders can be neither entered nor changed, or None if they can."""
         refusal = self._halt(self.phase)
-        if refusal is None and self.is_paused():
+        if refusal is None and self.is_paused() and not self.memory.is_collecting:
             until = self.memory.paused_until_time_ns
             return Refusal(Reason.SYMBOL_HALTED, f"{self.symbol} is paused until {until}")
         return refusal
@@ -376,7 +395,7 @@ class Turn:
         memory = self.memory
         sequence, checksum = memory.sequence, memory.checksum
         changes = self._changes()
-        if changes or self.has_news or self.wants_snapshot:
+        if changes or self.wants_snapshot:
             sequence += 1
             checksum = self._publish(sequence, changes, checksum)
         remembered = BookState(
@@ -385,7 +404,7 @@ class Turn:
             memory.business_date,
             self.place,
             memory.market,
-            self.phase,
+            self.session_phase,
             memory.reference_price,
             memory.price_band_bps,
             memory.pause_time_ns,
@@ -393,6 +412,9 @@ class Turn:
             self._wake_time(),
             checksum,
             self.is_crossed(),
+            memory.volatility_auction,
+            memory.is_collecting,
+            memory.pause_extensions,
         )
         before = self._remembered
         if sequence != before.sequence or remembered != before:
@@ -431,7 +453,7 @@ class Turn:
         bid_price, bid_quantity = bid or (None, None)
         ask_price, ask_quantity = ask or (None, None)
         # What keeps an open book from uncrossing is a halt.
-        is_halted = self.is_paused() or (is_crossed and self.phase is SessionKind.OPEN)
+        is_halted = self.phase is SessionKind.OPEN and (is_crossed or self.is_paused())
         is_snapshot = self.wants_snapshot or sequence % SNAPSHOT_EVERY == 0
         if is_snapshot:
             changes = self._all_levels(changes)
@@ -455,6 +477,7 @@ class Turn:
                 None if uncross is None else uncross.price,
                 NOTHING if uncross is None else Quantity(saturated(uncross.quantity)),
                 NOTHING if uncross is None else Quantity(saturated(uncross.surplus)),
+                self.memory.paused_until_time_ns,
             ),
         )
         return checksum

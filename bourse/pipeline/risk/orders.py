@@ -64,9 +64,10 @@ class _Terms(NamedTuple):
     price_band_bps: int | None
     pause_time_ns: TimeNs
     multiplier: int
+    volatility_auction: bool
 
 
-_NO_TERMS: Final = _Terms("", "EUR", 0, 0, 1, None, None, None, TimeNs(0), 1)
+_NO_TERMS: Final = _Terms("", "EUR", 0, 0, 1, None, None, None, TimeNs(0), 1, False)
 _WITH_PRICE: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _WITH_STOP_PRICE: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
@@ -90,6 +91,7 @@ def _terms(state: State, symbol: str, fee_bps_limit: int | None = None) -> _Term
         instrument.price_band_bps,
         instrument.pause_time_ns,
         instrument.multiplier,
+        instrument.volatility_auction,
     )
 
 
@@ -337,6 +339,7 @@ def _approve(
             terms.price_band_bps,
             terms.pause_time_ns,
             terms.multiplier,
+            terms.volatility_auction,
         ),
     )
 
