@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from bourse.audit import Entry
+from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.flow import TOPICS, Read, Stage, cause_of, hops, stages, time_of
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.purge import KEPT
@@ -311,7 +312,10 @@ class Workers:
 
     def _handle(self, stage: Stage, topic: Topic, partition: int, record: Record, cause: str) -> None:
         state = self.states[partition]
-        outputs = stage.handle(state, topic, cause, record, time_of(record, 0))
+        try:
+            outputs = stage.handle(state, topic, cause, record, time_of(record, 0))
+        except NotOurs:
+            return  # A dead letter, which nobody reads here.
         inner: list[tuple[Stream, Record, str]] = []
         for output_topic, key, output, named in outputs:
             stream = (output_topic, partition, self._partition(key) if named < 0 else named)

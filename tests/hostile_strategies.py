@@ -7,8 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
-from bourse.pipeline.outputs import Topic
+from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.simulate import SimEvent
+from bourse.schemas import records
+from bourse.schemas.definitions import Enum, Field, Primitive, RecordDefinition, Type, all_records
 from bourse.schemas.records import (
     Account,
     AccountStatus,
@@ -66,7 +68,28 @@ PRODUCTS = (
     ),
 )
 _NEITHER_BIG_NOR_SMALL = (290, 295, 300, 305, 310)
-_ODD = (INT64_MIN, -1, 0, 1, 3, 2**31, INT64_MAX)
+_ODD = (INT64_MIN, -1, 0, 1, 2, 3, 5, 10, 295, 310, 10_000, 2**31, 2**62, 2**62 + 5, INT64_MAX)
+_TEXTS = ("ANN", "BEN", "AAA", "BBB", "EUR", "USD", "XONE", "XTWO", "P", "c1", "c2", "g", "nobody")
+_TEXTS += (
+    "",
+    "/",
+    "a/b",
+    "x y",
+    "\0",
+    "\N{LATIN SMALL LETTER U WITH DIAERESIS}",
+    "\N{PILE OF POO}",
+    "z" * 64,
+    "z" * 65,
+)
+# Not the last years but one: trades of those would be settled when nobody waits for it any more.
+_DATES = (
+    dt.date.min,
+    dt.date(1970, 1, 1),
+    MONDAY,
+    MONDAY + dt.timedelta(1),
+    MONDAY + dt.timedelta(9),
+    dt.date.max,
+)
 _KINDS = "n" * 30 + "r" * 9 + "ccmppphttaid"
 _PHASES = (
     SessionKind.OPEN,
@@ -78,6 +101,35 @@ _PHASES = (
     SessionKind.PRE_OPEN,
     SessionKind.OPENING_AUCTION,
 )
+
+
+def careless(record: Record, dice: Random) -> Record:
+    """Return a record of which one field or a few say something else that its schema allows."""
+    fields = all_records()[type(record).__name__].fields
+    chosen = dice.sample(fields, dice.choice((1, 1, 1, 2, 4)))
+    return msgspec.structs.replace(record, **{field.name: _anything(field, dice) for field in chosen})
+
+
+def _anything(field: Field, dice: Random) -> object:
+    return None if field.nullable and dice.random() < 0.3 else _of_type(field.type, dice)
+
+
+def _of_type(type_: Type, dice: Random) -> object:  # noqa: PLR0911 - one for each type
+    match type_:
+        case Primitive("string"):
+            return dice.choice(_TEXTS)
+        case Primitive("boolean"):
+            return dice.random() < 0.5
+        case Primitive("date"):
+            return dice.choice(_DATES)
+        case Primitive():
+            return dice.choice(_ODD)
+        case Enum(name):
+            return dice.choice(list(getattr(records, name)))
+        case RecordDefinition(name):
+            return getattr(records, name)(*(_anything(field, dice) for field in type_.fields))
+        case array:
+            return tuple(_of_type(array.items, dice) for _ in range(dice.randint(0, 3)))
 
 
 class HostileFlow:
@@ -107,25 +159,36 @@ class HostileFlow:
         self._time_ns += dice.choice((0, 1, SECOND_NS // 5, SECOND_NS))
         match dice.choice(_KINDS):
             case "n":
-                event = self._order(self._new())
+                event = SimEvent(Topic.ORDERS, None, self._new())
             case "r":
-                event = self._order(self._replace())
+                event = SimEvent(Topic.ORDERS, None, self._replace())
             case "c" | "m" as kind:
-                event = self._order(self._taking_back(kind))
+                event = SimEvent(Topic.ORDERS, None, self._taking_back(kind))
             case "a":
                 status = dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 3))
                 account = msgspec.structs.replace(dice.choice(TRADERS), status=status)
                 event = SimEvent(Topic.ACCOUNTS, None, account)
             case "i":
-                status = dice.choice((*InstrumentStatus, *[InstrumentStatus.ACTIVE] * 6))
-                product = msgspec.structs.replace(dice.choice(PRODUCTS), status=status)
-                event = SimEvent(Topic.INSTRUMENTS, None, product)
+                event = SimEvent(Topic.INSTRUMENTS, None, self._changed_terms(dice.choice(PRODUCTS)))
             case "d":
                 asset, amount = dice.choice(("EUR", "AAA")), dice.choice((*_ODD, 500))
                 event = self._money(dice.choice(TRADERS).account_id, asset, amount)
             case kind:
                 event = SimEvent(Topic.SESSIONS, None, self._session(kind))
-        return event
+        return event if dice.random() > 0.1 else event._replace(record=careless(event.record, dice))
+
+    def _changed_terms(self, product: Instrument) -> Instrument:
+        """Return an instrument as operators may publish it again: with another status, or on other terms."""
+        dice = self._dice
+        status = dice.choice((*InstrumentStatus, *[InstrumentStatus.ACTIVE] * 6))
+        terms = msgspec.structs.replace(
+            dice.choice(PRODUCTS),
+            symbol=product.symbol,
+            market=product.market,
+            currency=product.currency,
+            multiplier=product.multiplier,
+        )
+        return msgspec.structs.replace(terms if dice.random() < 0.3 else product, status=status)
 
     def ending(self) -> Iterator[SimEvent]:
         """Yield what ends every halt, opens and closes every market, and then brings in every settlement date."""
@@ -151,15 +214,6 @@ class HostileFlow:
             None,
             command(asset=asset, amount=amount, request_id=self._fresh(), account_id=account_id),
         )
-
-    def _order(self, order: Order) -> SimEvent:
-        """Send an order, as it is or with one field gone odd."""
-        if self._dice.random() < 0.08:
-            field = self._dice.choice(
-                ("quantity", "price", "stop_price", "trail_amount", "display_quantity", "expire_time_ns")
-            )
-            order = msgspec.structs.replace(order, **{field: self._dice.choice(_ODD)})
-        return SimEvent(Topic.ORDERS, None, order)
 
     def _maybe(self, value: T, chance: float) -> T | None:
         return value if self._dice.random() < chance else None

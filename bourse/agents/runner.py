@@ -10,12 +10,11 @@ import structlog
 from bourse.agents.metrics import StageMetrics
 from bourse.agents.wire import Wire
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.flow import TOPICS, Stage, cause_of, check_outputs, hops, stages, time_of
+from bourse.pipeline.flow import TOPICS, Stage, cause_of, check_outputs, hops, nanoseconds, stages, time_of
 from bourse.pipeline.ids import position
 from bourse.pipeline.outputs import BY_KEY, Output, Outputs, Topic
 from bourse.schemas.codec import DecodeError
 from bourse.schemas.records import DeadLetter, Record
-from bourse.schemas.units import TimeNs
 from bourse.streaming import frames
 from bourse.streaming.frames import Frame
 from bourse.tables.state import state_of
@@ -123,7 +122,7 @@ class StageRunner:
             error,
             record.key,
             record.value,
-            TimeNs(record.timestamp_ms * 1_000_000),
+            nanoseconds(record.timestamp_ms),
         )
         value = self._wire.encoders[DeadLetter](letter)
         # The original key may be missing or not text, so the letter stays in the partition of its original.

@@ -39,6 +39,8 @@ class Wallets:
     def change(self, entry: Entry, change: WalletTransaction) -> None:
         """Take in one change of a wallet."""
         self._changes += 1
+        if change.reason == "MALFORMED_ID":
+            return  # The ids that it shows are cut short: the balances are nobody's.
         holder = (change.account_id, change.asset)
         before = self.balances.get(holder)
         available, blocked, unsettled = change.available, change.blocked, change.unsettled

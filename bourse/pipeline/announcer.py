@@ -3,14 +3,16 @@
 Decides whether reference data make sense at all; refuses to know what anybody does with them. Keeps nothing.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import clipped, is_id, is_name
-from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.outputs import Output, Outputs, Record, Topic
 from bourse.pipeline.state import State
+from bourse.pipeline.ticks import rounded_up
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
@@ -65,14 +67,16 @@ def _content(topic: str, record: Record) -> tuple[str, Content]:
         case SessionEvent():
             _require(is_name(record.market), f"malformed market {clipped(record.market)}")
             _require(record.symbol is None or is_name(record.symbol), "malformed symbol")
-            _check_level(record)
+            _check_session(record)
             return record.market, (AnnouncementKind.SESSION, None, None, record)
         case _:
             message = f"the announcer has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)
 
 
-def _check_level(session: SessionEvent) -> None:
+def _check_session(session: SessionEvent) -> None:
+    # Dates do not go back, and what trades on the last of all dates could never be settled.
+    _require(session.business_date.year < dt.MAXYEAR, f"{session.business_date} leaves no date to settle on")
     if session.level is not None:
         _require(session.level in BREAKER_LEVELS, f"there is no level {session.level}")
         whole_market = session.kind is SessionKind.HALT and session.symbol is None
@@ -102,6 +106,8 @@ def _check_instrument(instrument: Instrument) -> None:
     _require(instrument.multiplier > 0, f"multiplier {instrument.multiplier} is not above 0")
     _require(instrument.pause_time_ns >= 0, f"pause_time_ns {instrument.pause_time_ns} is below 0")
     _check_tick_table(instrument.tick_table)
+    reference_price = instrument.reference_price or 0
+    _require(fits(rounded_up(instrument, reference_price)), f"no price is in ticks above {reference_price}")
 
 
 def _check_tick_table(tick_table: tuple[TickBand, ...]) -> None:

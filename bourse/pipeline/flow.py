@@ -18,7 +18,7 @@ from bourse.pipeline.outputs import Output, Record, Topic
 from bourse.pipeline.state import State
 from bourse.schemas import records
 from bourse.schemas.records import TransactionKind, WalletTransaction
-from bourse.schemas.units import TimeNs
+from bourse.schemas.units import INT64_MAX, TimeNs
 
 Handle: TypeAlias = Callable[[State, str, str, Record, TimeNs], list[Output]]
 """state, topic, cause (the input's event_id or position), record, and the input's own time -> outputs in order."""
@@ -359,7 +359,12 @@ def time_of(record: Record, timestamp_ms: int) -> TimeNs:
     """Return a record's own time, or that of its Kafka timestamp if it has none."""
     read_time = _TIMES.get(type(record))
     own_time: int = 0 if read_time is None else read_time(record)
-    return TimeNs(own_time if own_time > 0 else max(0, timestamp_ms) * MILLISECOND_NS)
+    return TimeNs(own_time) if own_time > 0 else nanoseconds(timestamp_ms)
+
+
+def nanoseconds(timestamp_ms: int) -> TimeNs:
+    """Return a Kafka timestamp, whatever its producer wrote there, as a time that a record can hold."""
+    return TimeNs(min(max(0, timestamp_ms) * MILLISECOND_NS, INT64_MAX))
 
 
 def key_of(topic: TopicDefinition, record: Record) -> str | None:

@@ -1,4 +1,4 @@
-"""Settlement: what each account must deliver and receive, netted for each instrument and trade date, and when it is done.
+"""Settlement: what each account must deliver and receive, netted by instrument, trade date and due date, and when it is done.
 
 The clearing house stands between the two sides of every trade, so an account's obligation is with it alone. On the
 settlement date what waited in `unsettled` becomes available, once. Refuses to know orders, holds and books.
@@ -62,7 +62,7 @@ def _net(state: State, outputs: Outputs, trade: PositionUpdated, time_ns: TimeNs
         message = f"trade {trade.trade_id} without trade_date and settlement_date"
         raise NotOurs(message)
     settled_through = _settled_through(state, trade.venue)
-    settlement_id = f"{trade.account_id}/{trade.symbol}/{trade_date}"
+    settlement_id = f"{trade.account_id}/{trade.symbol}/{trade_date}/{due}"
     if settled_through is not None and due <= settled_through:
         # The side too: an account that traded with itself has two such obligations.
         alone = _begun(trade, f"{settlement_id}/{trade.trade_id}/{trade.side}", trade_date, due)

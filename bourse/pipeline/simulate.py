@@ -12,7 +12,6 @@ import msgspec
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.flow import (
-    MILLISECOND_NS,
     STAGES,
     TOPICS,
     Read,
@@ -21,6 +20,7 @@ from bourse.pipeline.flow import (
     cause_of,
     check_outputs,
     key_of,
+    nanoseconds,
     time_of,
 )
 from bourse.pipeline.ids import position
@@ -185,8 +185,7 @@ class Simulation:
         """Return the dead letter of a value that is no record; it takes up an offset like any other."""
         offset = self._next_offset(definition.name)
         cause = position(definition.name, PARTITION, offset)
-        time_ns = TimeNs(max(0, line.timestamp_ms) * MILLISECOND_NS)
-        place = _Place(definition.name, offset, line.key, cause, time_ns)
+        place = _Place(definition.name, offset, line.key, cause, nanoseconds(line.timestamp_ms))
         # Each record is decoded once, for the first of the stages that read it.
         return [_dead_letter(stage, place, original, error) for stage, _ in _READERS[definition.name][:1]]
 

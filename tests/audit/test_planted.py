@@ -30,6 +30,7 @@ from bourse.schemas.records import (
 from tests.account_strategies import (
     MONDAY,
     FlowWriter,
+    command,
     new_order,
     next_event,
     opening_deposits,
@@ -458,3 +459,11 @@ def test_trades_with_what_an_iceberg_hides_may_be_the_last_that_happened() -> No
     assert len(trades) == 6
     entries = [entry for entry in log.entries if entry is not trades[-1] and entry is not trades[-2]]
     assert "A6" in failures(audit(entries))
+
+
+def test_a_refused_command_whose_ids_are_cut_short_tells_no_balance() -> None:
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), writer.deposit("ANN", "EUR", 10)):
+        log.feed(event)
+    log.feed(SimEvent(Topic.WALLET_COMMANDS, None, command(request_id="no id", amount=1)))
+    assert failures(audit(log.entries)) == {}

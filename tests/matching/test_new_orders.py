@@ -72,6 +72,11 @@ class TestNewOrders:
         assert (taker.fee, maker.fee) == (7_000 * 25 // 10_000, 7)
         assert (taker.currency, taker.settlement_days, taker.venue) == ("EUR", 1, "XMAD")
 
+    def test_both_sides_settle_by_the_terms_of_the_newer_order(self, exchange: Exchange) -> None:
+        exchange.sell("A1", 5, 100, settlement_days=2)
+        taker, maker = exchange.buy("A2", 5, 100, settlement_days=1).trades
+        assert taker.settlement_days == maker.settlement_days == 1
+
     def test_a_partly_filled_order_rests_with_what_is_left(self, exchange: Exchange) -> None:
         exchange.sell("A1", 4, 100)
         heard = exchange.buy("A2", 10, 100)

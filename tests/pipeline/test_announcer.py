@@ -1,5 +1,7 @@
 """The announcer: one copy for each partition, and nothing that could not be."""
 
+import datetime as dt
+
 import msgspec
 import pytest
 
@@ -81,6 +83,7 @@ def test_each_partition_gets_its_copy(record: Record, key: str, announcement: An
         {"tick_table": (TickBand(10, 0),)},
         {"tick_table": (TickBand(10, 3),)},
         {"tick_table": (TickBand(10, 5), TickBand(10, 10))},
+        {"reference_price": 2**62 + 1, "tick_size": 2**62},
     ],
 )
 def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, object]) -> None:
@@ -95,6 +98,7 @@ def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, obj
         msgspec.structs.replace(ACTION, action_id=""),
         session(SessionKind.OPEN, market="X/Y"),
         session(SessionKind.OPEN, symbol=""),
+        session(SessionKind.OPEN, dt.date.max),
         msgspec.structs.replace(session(SessionKind.HALT), level=0),
         msgspec.structs.replace(session(SessionKind.HALT), level=4),
         msgspec.structs.replace(session(SessionKind.HALT, symbol="AAA"), level=1),

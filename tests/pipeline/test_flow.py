@@ -18,6 +18,7 @@ from bourse.schemas.records import (
     TransactionKind,
     WalletTransaction,
 )
+from bourse.schemas.units import INT64_MAX
 from tests.account_strategies import MONDAY, NINE_O_CLOCK_NS, command, new_order
 
 BY_NAME = {stage.name: stage for stage in STAGES}
@@ -92,6 +93,7 @@ def test_a_record_has_its_own_time_or_else_that_of_its_timestamp() -> None:
     assert time_of(new_order(sent_time_ns=-9), 5) == 5_000_000
     assert time_of(Account("ANN"), 5) == 5_000_000
     assert time_of(Account("ANN"), -1) == 0
+    assert time_of(Account("ANN"), 2**62) == INT64_MAX
 
 
 def test_a_record_has_one_key_where_its_topic_is_keyed() -> None:

@@ -1,16 +1,20 @@
 """Everything at once, from careless and hostile senders: no worker stops, nothing is lost, and what is held is what is live."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bourse.pipeline import holds
-from bourse.pipeline.outputs import Topic
+from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.state import State
+from bourse.schemas.codec import Codec
+from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import Hold, OrderEvent, RestingOrder, Side, Trade
 from tests.account_strategies import Workers
 from tests.audit.logs import Log, audit, failures
@@ -20,14 +24,22 @@ dice = st.integers(0, 2**32).map(Random)
 lengths = st.integers(20, 250)
 
 
+@cache
+def on_the_wire(record_type: type[Record]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Record]]:
+    codec = Codec(LocalIds())
+    return codec.encoder(record_type), codec.decoder(record_type)
+
+
 class Books:
-    """What left the wallets as fees."""
+    """What left the wallets as fees; all that is read can be written to Kafka."""
 
     def __init__(self) -> None:
         self.fees: Counter[str] = Counter()
 
     def read(self, events: Iterable[SimEvent]) -> None:
         for event in events:
+            encode, decode = on_the_wire(type(event.record))
+            assert decode(encode(event.record)) == event.record
             if isinstance(event.record, Trade):
                 self.fees[event.record.currency] += event.record.fee
 

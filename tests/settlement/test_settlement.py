@@ -78,7 +78,7 @@ def test_each_trade_side_is_netted_into_its_obligation() -> None:
     (first,) = handle(state, side_of(Side.BUY, 10, 3_000))
     assert first == SettlementUpdated(
         "cause/s0",
-        "ANN/AAA/2024-01-08",
+        "ANN/AAA/2024-01-08/2024-01-09",
         "ANN",
         "AAA",
         MONDAY,
@@ -153,10 +153,12 @@ def test_obligations_settle_by_date_and_market_in_the_order_of_their_dates() -> 
     handle(state, side_of(Side.SELL, 1, 3))
     handle(state, side_of(Side.SELL, 1, 3, symbol="BBB", venue="XTWO"))
     assert statuses(happens(state, SessionKind.OPEN, WEDNESDAY)) == [
-        ("ANN/AAA/2024-01-08", SETTLED),
-        ("ANN/AAA/2024-01-09", SETTLED),
+        ("ANN/AAA/2024-01-08/2024-01-09", SETTLED),
+        ("ANN/AAA/2024-01-09/2024-01-10", SETTLED),
     ]
-    assert statuses(happens(state, SessionKind.OPEN, WEDNESDAY, "XTWO")) == [("ANN/BBB/2024-01-08", SETTLED)]
+    assert statuses(happens(state, SessionKind.OPEN, WEDNESDAY, "XTWO")) == [
+        ("ANN/BBB/2024-01-08/2024-01-09", SETTLED)
+    ]
 
 
 @pytest.mark.parametrize("days", [1, 2, 5, settlement.MOST_DAYS, settlement.MOST_DAYS + 1, 2_900_000])
@@ -170,13 +172,27 @@ def test_all_that_fell_due_since_the_last_date_settles_however_long_ago_that_was
     assert [key for key, _ in state.obligations.scan("")] == ["/XONE"]
 
 
+def test_trades_of_a_day_that_settle_on_other_dates_are_other_obligations() -> None:
+    # Given an instrument whose settlement days were changed within the day
+    state = ready_state()
+    handle(state, side_of(Side.SELL, 10, 3_000))
+    handle(state, side_of(Side.SELL, 4, 1_200, settlement_date=WEDNESDAY))
+    unsettled(state, EUR=4_194)
+    # Then each has its name and its day
+    for date in (TUESDAY, WEDNESDAY):
+        assert statuses(happens(state, SessionKind.TICK, date)) == [(f"ANN/AAA/2024-01-08/{date}", SETTLED)]
+
+
 def test_a_trade_after_its_settlement_date_is_an_obligation_of_its_own_settled_at_once() -> None:
     state = ready_state()
     handle(state, side_of(Side.BUY, 10, 3_000))
     unsettled(state, AAA=14)
     happens(state, SessionKind.TICK, TUESDAY)
     late = handle(state, side_of(Side.BUY, 4, 1_200, "t2"))
-    assert statuses(late) == [("ANN/AAA/2024-01-08/t2/BUY", PENDING), ("ANN/AAA/2024-01-08/t2/BUY", SETTLED)]
+    assert statuses(late) == [
+        ("ANN/AAA/2024-01-08/2024-01-09/t2/BUY", PENDING),
+        ("ANN/AAA/2024-01-08/2024-01-09/t2/BUY", SETTLED),
+    ]
     assert state.wallets.get("ANN/AAA") == Wallet(14)
 
 

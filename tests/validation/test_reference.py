@@ -76,6 +76,15 @@ def test_instruments_are_as_they_were_last_told() -> None:
     assert state.instruments.get("AAA") == Instrument("AAA", tick_size=5)
 
 
+@pytest.mark.parametrize("changed", [{"market": "XTWO"}, {"currency": "USD"}, {"multiplier": 2}])
+def test_what_orders_and_holdings_are_counted_in_does_not_change(changed: dict[str, object]) -> None:
+    state, known = State.in_memory(), Instrument("AAA", market="XONE")
+    learn(state, announced(instrument=known))
+    with pytest.raises(NotOurs, match="AAA trades on XONE in EUR x 1"):
+        learn(state, announced(instrument=msgspec.structs.replace(known, **changed)))
+    assert state.instruments.get("AAA") == known
+
+
 def test_corporate_actions_are_not_for_validation() -> None:
     action = CorporateAction("x1", "AAA", CorporateActionType.DIVIDEND, MONDAY)
     learn(State.in_memory(), Announcement("e", AnnouncementKind.CORPORATE_ACTION, None, action))

@@ -141,8 +141,9 @@ def publish(
     own_id = trade_id(turn.cause, turn.symbol, turn.trades)
     turn.trades += 1
     taker_fee, maker_fee = fee(value, taker.taker_fee_bps), fee(value, maker.maker_fee_bps)
-    _put_side(turn, own_id, taker, maker, price, quantity, Liquidity.TAKER, taker_fee)
-    _put_side(turn, own_id, maker, taker, price, quantity, Liquidity.MAKER, maker_fee)
+    # Settlement days may have changed since the older order came: both sides settle by the terms of the newer one.
+    _put_side(turn, own_id, taker, maker, taker, price, quantity, Liquidity.TAKER, taker_fee)
+    _put_side(turn, own_id, maker, taker, taker, price, quantity, Liquidity.MAKER, maker_fee)
     outputs.put(
         Topic.TAPE,
         turn.symbol,
@@ -169,6 +170,7 @@ def _put_side(
     own_id: str,
     own: RestingOrder,
     contra: RestingOrder,
+    terms: RestingOrder,
     price: Price,
     quantity: Quantity,
     liquidity: Liquidity,
@@ -194,12 +196,12 @@ def _put_side(
             fee_amount,
             own.cum_quantity,
             own.leaves_quantity,
-            own.market,
+            terms.market,
             turn.date(),
             turn.time_ns,
-            own.currency,
-            own.settlement_days,
-            own.multiplier,
+            terms.currency,
+            terms.settlement_days,
+            terms.multiplier,
         ),
     )
 

@@ -13,6 +13,7 @@ from bourse.schemas.records import (
     AccountStatus,
     Announcement,
     Halt,
+    Instrument,
     MarketState,
     SessionEvent,
     SessionKind,
@@ -39,13 +40,31 @@ def learn_account(state: State, account: Account) -> bool:
 
 
 def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
-    """Keep what an announcement says about an instrument or a market; corporate actions concern holders, not orders."""
+    """Keep what an announcement says about an instrument or a market; corporate actions concern holders, not orders.
+
+    Raises:
+        NotOurs: a known symbol is to have another market, currency or multiplier.
+    """
     if announcement.instrument is not None:
-        state.instruments.put(announcement.instrument.symbol, announcement.instrument)
+        _learn_instrument(state, announcement.instrument)
     if announcement.session is not None:
         _learn_session(state, announcement.session, time_ns)
         if announcement.session.symbol is None:
             purge_client_orders(state, announcement.session.business_date)
+
+
+def _learn_instrument(state: State, instrument: Instrument) -> None:
+    """Keep an instrument as it is now, unless what its orders and holdings are counted in would change under them."""
+    known = state.instruments.get(instrument.symbol)
+    if known is not None and _identity(known) != _identity(instrument):
+        market, currency, multiplier = _identity(known)
+        message = f"{instrument.symbol} trades on {market} in {currency} x {multiplier}: another needs another symbol"
+        raise NotOurs(message)
+    state.instruments.put(instrument.symbol, instrument)
+
+
+def _identity(instrument: Instrument) -> tuple[str, str, int]:
+    return instrument.market, instrument.currency, instrument.multiplier
 
 
 def begin_market(state: State, market: str, date: dt.date) -> dt.date:
