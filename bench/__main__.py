@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("throughput", "stock_faust", "latency", "restore", "codec", "book", "audit")
+NAMES = ("throughput", "stock_faust", "latency", "restore", "codec", "chain", "book", "audit")
 
 
 def main() -> None:
