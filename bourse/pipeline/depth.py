@@ -4,22 +4,26 @@ Updates of a symbol are numbered without gaps, and carry the levels that changed
 levels, from which a reader that comes late begins. Each says what the checksum of the book is after it.
 """
 
+from typing import Final
+
 from bourse.schemas.records import BookUpdate, SessionKind, Side
 from bourse.schemas.units import Price, Quantity
 
 CHECKSUM_MASK = 2**32 - 1
+_SELL: Final = Side.SELL
 
 
 class OutOfStep(Exception):  # noqa: N818 - says what the reader is
     """An update does not follow the one before, or the levels are not those that it speaks of: wait for a snapshot."""
 
 
-def level_checksum(side: Side, price: Price, quantity: Quantity, orders: int) -> int:
+def level_checksum(side: Side, price: Price, quantity: int, orders: int) -> int:
     """Return what a level adds to the checksum of its book; a level without orders adds nothing.
 
-    Twice the price, one more for asks, times (31 x quantity + orders): told apart by price, and cheap to move.
+    Twice the price, one more for asks, times (31 x quantity + orders): told apart by price, and cheap to move, as so much
+    more quantity and so many more orders add what a level with these adds.
     """
-    return (2 * price + (side is Side.SELL)) * (31 * quantity + orders)
+    return (2 * price + (side is _SELL)) * (31 * quantity + orders)
 
 
 class Depth:

@@ -358,8 +358,11 @@ def cause_of(record: Record, topic: str, partition: int, offset: int) -> str:
 def time_of(record: Record, timestamp_ms: int) -> TimeNs:
     """Return a record's own time, or that of its Kafka timestamp if it has none."""
     read_time = _TIMES.get(type(record))
-    own_time: int = 0 if read_time is None else read_time(record)
-    return TimeNs(own_time) if own_time > 0 else nanoseconds(timestamp_ms)
+    if read_time is not None:
+        own_time: TimeNs = read_time(record)
+        if own_time > 0:
+            return own_time
+    return nanoseconds(timestamp_ms)
 
 
 def nanoseconds(timestamp_ms: int) -> TimeNs:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bourse.pipeline.markets import entry_refusal
 from bourse.pipeline.matching.auction import ANY_PRICE
-from bourse.pipeline.matching.turn import Turn
+from bourse.pipeline.matching.turn import NOTHING, Turn
 from bourse.pipeline.money import fits, with_fee
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
@@ -23,6 +23,8 @@ from bourse.schemas.units import Price, Quantity
 MAX_SLICES: Final = 1_000
 """The most parts that an iceberg may be shown in, which bounds the trades that one order can make with it."""
 
+_LIMIT: Final = OrderType.LIMIT
+_GTD: Final = TimeInForce.GTD
 STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 LIMITED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
@@ -64,7 +66,7 @@ def _entering(turn: Turn, order: ApprovedOrder, side: Side, quantity: Quantity) 
         side,
         ANY_PRICE[side] if price is None else price,
         quantity,
-        Quantity(0),
+        NOTHING,
         quantity,
         order.time_in_force,
         turn.place + 1,
@@ -78,7 +80,7 @@ def _entering(turn: Turn, order: ApprovedOrder, side: Side, quantity: Quantity) 
         order.stop_price,
         order.trail_amount,
         display,
-        Quantity(0) if display is None else hidden_part(quantity, display),
+        NOTHING if display is None else hidden_part(quantity, display),
         order.post_only,
         order.self_trade_prevention,
         order.expire_time_ns,
@@ -94,7 +96,7 @@ def hidden_part(leaves: Quantity, display: Quantity) -> Quantity:
 
 def _time_refusal(turn: Turn, order: ApprovedOrder) -> Refusal | None:
     time_ns = order.expire_time_ns
-    if (time_ns is not None) is not (order.time_in_force is TimeInForce.GTD):
+    if (time_ns is not None) is not (order.time_in_force is _GTD):
         return Refusal(Reason.INVALID_INSTRUCTION, "a GTD order has an expire_time_ns, and no other has one")
     if time_ns is not None and time_ns <= turn.clock_ns():
         return Refusal(Reason.INVALID_EXPIRE_TIME, f"{time_ns} is not after {turn.clock_ns()}")
@@ -104,7 +106,7 @@ def _time_refusal(turn: Turn, order: ApprovedOrder) -> Refusal | None:
 def terms_refusal(entering: RestingOrder) -> Refusal | None:
     """Refuse instructions that cannot be, or contradict each other; new and replaced orders alike."""
     kind = entering.order_type
-    if kind is OrderType.LIMIT and entering.stop_price is None and entering.trail_amount is None:
+    if kind is _LIMIT and entering.stop_price is None and entering.trail_amount is None:
         return _shown_refusal(entering)
     is_stop = kind in STOPS
     if is_stop and entering.time_in_force in AUCTION_ONLY:

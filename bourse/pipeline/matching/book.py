@@ -142,19 +142,19 @@ class Book:
         place = self.places.get(order_id)
         return None if place is None else place.order
 
-    def best(self, side: Side) -> tuple[Price, Quantity] | None:
+    def best(self, side: Side) -> tuple[Price, int] | None:
         """Return the best price of a side and the quantity shown there, or None where nothing rests."""
-        level = self.side(side).best
-        return None if level is None else (level.price, Quantity(level.quantity))
+        level = (self.bids if side is BUY else self.asks).best
+        return None if level is None else (level.price, level.quantity)
 
-    def level(self, side: Side, price: Price) -> tuple[Quantity, int]:
+    def level(self, side: Side, price: Price) -> tuple[int, int]:
         """Return the quantity shown and the number of orders at a price."""
-        level = self.side(side).levels.get(price)
-        return (Quantity(0), 0) if level is None else (Quantity(level.quantity), level.orders)
+        level = (self.bids if side is BUY else self.asks).levels.get(price)
+        return (0, 0) if level is None else (level.quantity, level.orders)
 
     def total(self, side: Side, price: Price) -> int:
         """Return the quantity at a price, what icebergs hide included."""
-        level = self.side(side).levels.get(price)
+        level = (self.bids if side is BUY else self.asks).levels.get(price)
         return 0 if level is None else level.quantity + level.hidden
 
     def depth(self, side: Side) -> list[tuple[Price, Quantity, int]]:

@@ -1,8 +1,13 @@
 """What takes orders back on request: a cancel, and a mass cancel."""
 
+from typing import Final
+
 from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import ApprovedOrder, OrderStatus, ReleaseReason, RestingOrder
+
+_CANCELLED: Final = OrderStatus.CANCELLED
+_AS_CANCELLED: Final = ReleaseReason.CANCELLED
 
 
 def target_of(turn: Turn, order: ApprovedOrder) -> RestingOrder | None:
@@ -22,7 +27,7 @@ def cancel(turn: Turn, order: ApprovedOrder) -> None:
     if target is None:
         _reject(turn, order, finished(order))
     else:
-        turn.end(target, OrderStatus.CANCELLED, ReleaseReason.CANCELLED)
+        turn.end(target, _CANCELLED, _AS_CANCELLED)
 
 
 def mass_cancel(turn: Turn, order: ApprovedOrder) -> None:
@@ -34,7 +39,7 @@ def mass_cancel(turn: Turn, order: ApprovedOrder) -> None:
     for order_id in own:
         live = turn.find(order_id)
         assert live is not None, order_id
-        turn.end(live, OrderStatus.CANCELLED, ReleaseReason.CANCELLED)
+        turn.end(live, _CANCELLED, _AS_CANCELLED)
 
 
 def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal) -> None:

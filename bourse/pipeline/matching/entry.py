@@ -12,6 +12,7 @@ from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import OrderStatus, OrderType, ReleaseReason, RestingOrder
 
+_MARKET: Final = OrderType.MARKET
 _WHY: Final = {
     ReleaseReason.PREVENTED: PREVENTED,
     ReleaseReason.PAUSED: Refusal(Reason.BAND_BREACHED, "would have traded outside of the price band"),
@@ -33,7 +34,7 @@ def trade(turn: Turn, order: RestingOrder) -> RestingOrder | None:
         return None
     if ending is ReleaseReason.PAUSED and turn.phase in CALL_PHASES and left.time_in_force not in AT_ONCE:
         ending = None  # the call that it has begun collects it first
-    elif ending is None and (left.order_type is OrderType.MARKET or left.time_in_force in AT_ONCE):
+    elif ending is None and (left.order_type is _MARKET or left.time_in_force in AT_ONCE):
         ending = _rest_of(turn, left)
     if ending is not None:
         turn.lapse(left, OrderStatus.CANCELLED, ending, _WHY.get(ending))

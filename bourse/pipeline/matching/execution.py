@@ -4,6 +4,7 @@ Decides who trades next and what stops an order from trading on; refuses to know
 stop that was set off.
 """
 
+import datetime as dt
 from typing import Final
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from bourse.pipeline.matching.prevention import (
     is_prevented,
     prevent,
 )
-from bourse.pipeline.matching.turn import Turn
+from bourse.pipeline.matching.turn import BUY, SELL, Turn
 from bourse.pipeline.money import fee
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
@@ -29,19 +30,27 @@ from bourse.schemas.records import (
     ReleaseReason,
     RestingOrder,
     SelfTradePrevention,
-    Side,
     TapePrint,
     TimeInForce,
     Trade,
 )
 from bourse.schemas.units import Cash, Price, Quantity
 
-OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
+OPPOSITE: Final = {BUY: SELL, SELL: BUY}
+# Looked up once, as in `turn`.
+_FOK: Final = TimeInForce.FOK
+_TRADES: Final = Topic.TRADES
+_TAPE: Final = Topic.TAPE
+_ORDER_EVENTS: Final = Topic.ORDER_EVENTS
+_MAKER: Final = Liquidity.MAKER
+_TAKER: Final = Liquidity.TAKER
+_FILLED: Final = OrderStatus.FILLED
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 
 
 def reaches(order: RestingOrder, price: Price) -> bool:
     """Say whether an order may trade at a price."""
-    return price <= order.price if order.side is Side.BUY else price >= order.price
+    return price <= order.price if order.side is BUY else price >= order.price
 
 
 def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
@@ -52,7 +61,7 @@ def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
 
 def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
     """Refuse an order that may not trade as the book stands; where no auction follows, a limit beyond the band pauses trading."""
-    is_fok = order.time_in_force is TimeInForce.FOK
+    is_fok = order.time_in_force is _FOK
     if not (is_fok or order.post_only or turn.memory.price_band_bps is not None):
         return None
     maker = would_take(turn, order)
@@ -62,7 +71,7 @@ def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
     if (
         not turn.memory.volatility_auction
         and order.order_type is OrderType.LIMIT
-        and not (order.price <= highest if order.side is Side.BUY else order.price >= lowest)
+        and not (order.price <= highest if order.side is BUY else order.price >= lowest)
     ):
         pauses.begin(turn)
         return Refusal(Reason.BAND_BREACHED, f"limit {order.price} is not in {lowest}..{highest}")
@@ -137,15 +146,15 @@ def publish(
 ) -> None:
     """Publish one trade: both sides, the tape, and what it means for both orders, as they are after it."""
     value = price * quantity * taker.multiplier
-    outputs = turn.outputs
+    outputs, date = turn.outputs, turn.date()
     own_id = trade_id(turn.cause, turn.symbol, turn.trades)
     turn.trades += 1
     taker_fee, maker_fee = fee(value, taker.taker_fee_bps), fee(value, maker.maker_fee_bps)
     # Settlement days may have changed since the older order came: both sides settle by the terms of the newer one.
-    _put_side(turn, own_id, taker, maker, taker, price, quantity, Liquidity.TAKER, taker_fee)
-    _put_side(turn, own_id, maker, taker, taker, price, quantity, Liquidity.MAKER, maker_fee)
+    _put_side(turn, own_id, taker, maker, taker, price, quantity, _TAKER, taker_fee, date)
+    _put_side(turn, own_id, maker, taker, taker, price, quantity, _MAKER, maker_fee, date)
     outputs.put(
-        Topic.TAPE,
+        _TAPE,
         turn.symbol,
         TapePrint(
             outputs.next_id(),
@@ -154,7 +163,7 @@ def publish(
             price,
             quantity,
             taker.side,
-            turn.date(),
+            date,
             turn.time_ns,
             taker.market,
             auction,
@@ -175,10 +184,11 @@ def _put_side(
     quantity: Quantity,
     liquidity: Liquidity,
     fee_amount: Cash,
+    date: dt.date,
 ) -> None:
     outputs = turn.outputs
     outputs.put(
-        Topic.TRADES,
+        _TRADES,
         own.account_id,
         Trade(
             outputs.next_id(),
@@ -197,7 +207,7 @@ def _put_side(
             own.cum_quantity,
             own.leaves_quantity,
             terms.market,
-            turn.date(),
+            date,
             turn.time_ns,
             terms.currency,
             terms.settlement_days,
@@ -209,7 +219,7 @@ def _put_side(
 def _put_event(turn: Turn, order: RestingOrder, price: Price, quantity: Quantity) -> None:
     outputs = turn.outputs
     outputs.put(
-        Topic.ORDER_EVENTS,
+        _ORDER_EVENTS,
         order.account_id,
         OrderEvent(
             outputs.next_id(),
@@ -217,7 +227,7 @@ def _put_event(turn: Turn, order: RestingOrder, price: Price, quantity: Quantity
             order.client_order_id,
             order.account_id,
             turn.symbol,
-            OrderStatus.PARTIALLY_FILLED if order.leaves_quantity else OrderStatus.FILLED,
+            _PARTIALLY_FILLED if order.leaves_quantity else _FILLED,
             None,
             None,
             order.order_quantity,

@@ -1,5 +1,7 @@
 """A new order: whether it trades at once, is collected for an auction, or waits for its price or its auction."""
 
+from typing import Final
+
 from bourse.pipeline.ids import shortened
 from bourse.pipeline.markets import CALL_PHASES
 from bourse.pipeline.matching.admission import STOPS, admit
@@ -17,6 +19,9 @@ from bourse.schemas.records import (
     TimeInForce,
 )
 from bourse.schemas.units import Quantity
+
+_AT_CLOSE: Final = TimeInForce.AT_CLOSE
+_OPEN: Final = OrderStatus.OPEN
 
 
 def enter(turn: Turn, order: ApprovedOrder) -> None:
@@ -44,7 +49,7 @@ def _take(turn: Turn, entering: RestingOrder) -> Refusal | None:
         turn.tell(entering, OrderStatus.OPEN, entering.leaves_quantity)
         set_off(turn)
         return None
-    if entering.time_in_force is TimeInForce.AT_CLOSE and turn.phase is not SessionKind.CLOSING_AUCTION:
+    if entering.time_in_force is _AT_CLOSE and turn.phase is not SessionKind.CLOSING_AUCTION:
         turn.wait(entering)
         resting = entering
     elif turn.phase in CALL_PHASES:
@@ -55,7 +60,7 @@ def _take(turn: Turn, entering: RestingOrder) -> Refusal | None:
             return refusal
         resting = trade(turn, entering)
     if resting is not None and not resting.cum_quantity:
-        turn.tell(resting, OrderStatus.OPEN, resting.leaves_quantity)
+        turn.tell(resting, _OPEN, resting.leaves_quantity)
     return None
 
 

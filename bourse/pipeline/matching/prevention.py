@@ -21,12 +21,13 @@ from bourse.schemas.units import Quantity
 PREVENTED: Final = Refusal(
     Reason.SELF_TRADE_PREVENTED, "would have traded with an order of its own account or participant"
 )
+_NO_PREVENTION: Final = SelfTradePrevention.NONE
 _SIBLING: Final = Refusal(Reason.OCO_SIBLING_FILLED, "another order of its group was filled")
 
 
 def is_prevented(newest: RestingOrder, oldest: RestingOrder) -> bool:
     """Say whether the newer of two orders that meet asks for no trade between them."""
-    if newest.self_trade_prevention is SelfTradePrevention.NONE:
+    if newest.self_trade_prevention is _NO_PREVENTION:
         return False
     return newest.account_id == oldest.account_id or (
         newest.participant_id != "" and newest.participant_id == oldest.participant_id
