@@ -11,8 +11,8 @@ from bourse.agents.metrics import StageMetrics
 from bourse.agents.wire import Wire
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.flow import TOPICS, Stage, cause_of, check_outputs, hops, nanoseconds, stages, time_of
-from bourse.pipeline.ids import position
-from bourse.pipeline.outputs import BY_KEY, Output, Outputs, Topic
+from bourse.pipeline.letters import dead_letter
+from bourse.pipeline.outputs import BY_KEY, Output, Topic
 from bourse.schemas.codec import DecodeError
 from bourse.schemas.records import DeadLetter, Record
 from bourse.streaming import frames
@@ -112,13 +112,12 @@ class StageRunner:
                 send(name, key_bytes, value, to)
 
     def _dead_letter(self, frame: Frame, topic: Topic, record: frames.Record, error: str) -> None:
-        cause = position(topic, frame.partition, record.offset)
-        letter = DeadLetter(
-            Outputs(cause, self.stage.letter).next_id(),
+        letter = dead_letter(
             topic,
             frame.partition,
             record.offset,
             self.stage.name,
+            self.stage.letter,
             error,
             record.key,
             record.value,
@@ -126,6 +125,6 @@ class StageRunner:
         )
         value = self._wire.encoders[DeadLetter](letter)
         # The original key may be missing or not text, so the letter stays in the partition of its original.
-        frame.send(self._wire.names[Topic.DEAD_LETTERS], record.key, value, frame.partition)
+        frame.send(self._wire.names[Topic.DEAD_LETTERS], letter.key, value, frame.partition)
         self._metrics.dead_letter(self.stage.name)
-        log.warning("dead letter", stage=self.stage.name, record=cause, error=error)
+        log.warning("dead letter", event_id=letter.event_id, error=letter.error)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.forms import clipped, is_id, is_name
+from bourse.pipeline.forms import are_remarks, clipped, is_id, is_name
 from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.outputs import Output, Outputs, Record, Topic
 from bourse.pipeline.state import State
@@ -26,6 +26,7 @@ from bourse.schemas.units import Price, TimeNs
 
 LETTER: Final = "a"
 MAX_SETTLEMENT_DAYS: Final = 30
+MAX_TICK_BANDS: Final = 100
 BREAKER_LEVELS: Final = range(1, 4)
 
 Content: TypeAlias = tuple[AnnouncementKind, Instrument | None, CorporateAction | None, SessionEvent | None]
@@ -87,6 +88,7 @@ def _check_instrument(instrument: Instrument) -> None:
     _require(is_name(instrument.symbol), f"malformed symbol {clipped(instrument.symbol)}")
     _require(is_name(instrument.market), f"malformed market {clipped(instrument.market)}")
     _require(is_name(instrument.currency), f"malformed currency {clipped(instrument.currency)}")
+    _require(are_remarks(instrument.name, instrument.isin), "name or isin is too long")
     # Wallets are kept by asset: shares named like the cash that pays for them would mix with it.
     _require(instrument.symbol != instrument.currency, "symbol and currency are the same")
     _require(instrument.tick_size > 0, f"tick_size {instrument.tick_size} is not above 0")
@@ -111,6 +113,7 @@ def _check_instrument(instrument: Instrument) -> None:
 
 
 def _check_tick_table(tick_table: tuple[TickBand, ...]) -> None:
+    _require(len(tick_table) <= MAX_TICK_BANDS, f"tick_table has more than {MAX_TICK_BANDS} bands")
     before = Price(0)
     for band in tick_table:
         _require(band.from_price > before, "the bands of tick_table do not rise")

@@ -1,9 +1,10 @@
-"""What an id from outside may look like: 1 to 64 printable ASCII characters. Refuses to know whose id it is."""
+"""What a text from outside may look like: an id is 1 to 64 printable ASCII characters. Refuses to know whose it is."""
 
 import re
 from typing import Final
 
 MAX_LENGTH: Final = 64
+MAX_REMARK_LENGTH: Final = 200
 _is_id = re.compile(r"[!-~]{1,64}").fullmatch
 _is_name = re.compile(r"[!-.0-~]{1,64}").fullmatch
 _control = re.compile(r"[^ -~]")
@@ -17,6 +18,11 @@ def is_id(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Say whether a text can be an account, symbol, asset or market: an id without a slash, which parts table keys."""
     return _is_name(text) is not None
+
+
+def are_remarks(*texts: str) -> bool:
+    """Say whether texts that key nothing are short enough to be kept, and copied with what they belong to."""
+    return all(len(text) <= MAX_REMARK_LENGTH for text in texts)
 
 
 def clipped(text: str) -> str:

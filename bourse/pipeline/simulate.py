@@ -24,10 +24,10 @@ from bourse.pipeline.flow import (
     time_of,
 )
 from bourse.pipeline.ids import position
+from bourse.pipeline.letters import dead_letter
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.state import State
 from bourse.schemas.jsonform import JsonFormError, event_line, from_json, to_json_bytes
-from bourse.schemas.records import DeadLetter
 from bourse.schemas.units import TimeNs
 
 PARTITION: Final = 0
@@ -223,15 +223,8 @@ def _check_key(entering: _Input) -> None:
 
 
 def _dead_letter(stage: Stage, place: _Place, value: bytes, error: str) -> SimEvent:
-    letter = DeadLetter(
-        f"{place.cause}/{stage.letter}0",
-        place.topic,
-        PARTITION,
-        place.offset,
-        stage.name,
-        error,
-        None if place.key is None else place.key.encode(),
-        value,
-        place.time_ns,
+    key = None if place.key is None else place.key.encode()
+    letter = dead_letter(
+        place.topic, PARTITION, place.offset, stage.name, stage.letter, error, key, value, place.time_ns
     )
     return SimEvent(Topic.DEAD_LETTERS, place.key, letter)

@@ -27,7 +27,7 @@ def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
         "linger.ms": 25,
         "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
-        "message.max.bytes": 2_000_000,
+        "message.max.bytes": 4_194_304,
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": 131_072,
         # The broker answers CONCURRENT_TRANSACTIONS while it finishes the last one; the default waits 100 ms.

@@ -2,9 +2,11 @@
 
 import datetime as dt
 import struct
+from random import Random
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from bourse.schemas.records import (
     Account,
@@ -146,6 +148,26 @@ def test_dead_letters_keep_the_bytes_and_neighbours_are_not_delayed(open_market:
     assert all(d.topic == "orders" and d.stage == "validation" and d.error for d in letters)
     accepted = {e.client_order_id for e in workers.records("order-events") if e.status == "RISK_APPROVED"}
     assert accepted == {f"n{number}" for number in range(len(poison))} | {"last"}
+    workers.assert_alive()
+
+
+def test_a_record_that_is_bigger_than_kafka_takes_back_stops_nobody(open_market: Workers) -> None:
+    workers, dice = open_market, Random(1)
+    home = workers.wire.partition_of["A"]
+    key, value = dice.randbytes(1_000_000), dice.randbytes(40_000)
+    unbounded = {"message.max.bytes": 30_000_000, "compression.type": "lz4"}
+    stranger = Producer({"bootstrap.servers": workers.settings.broker, **unbounded})
+    stranger.produce(workers.settings.topic("orders"), value, key, home)
+    stranger.produce(workers.settings.topic("orders"), bytes(20_000_000), b"A", home)
+    assert stranger.flush(30) == 0
+    workers.send("orders", "A", order("last"))
+    workers.flush()
+    workers.drain()
+    kept, left = workers.records("dead-letters")
+    assert (kept.key, kept.value) == (key, value)
+    assert (left.key, left.value) == (None, None)
+    assert left.error.endswith(f"left at orders/{home}/{left.offset}")
+    assert [e.client_order_id for e in workers.records("order-events") if e.status == "OPEN"] == ["last"]
     workers.assert_alive()
 
 

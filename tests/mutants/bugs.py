@@ -237,7 +237,7 @@ BUGS: Final = (
     _bug(
         "poison leaves no dead letter",
         _RUNNER,
-        "        frame.send(self._wire.names[Topic.DEAD_LETTERS], record.key, value, frame.partition)\n",
+        "        frame.send(self._wire.names[Topic.DEAD_LETTERS], letter.key, value, frame.partition)\n",
         "",
     ),
     _bug(

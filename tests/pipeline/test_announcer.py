@@ -83,6 +83,9 @@ def test_each_partition_gets_its_copy(record: Record, key: str, announcement: An
         {"tick_table": (TickBand(10, 0),)},
         {"tick_table": (TickBand(10, 3),)},
         {"tick_table": (TickBand(10, 5), TickBand(10, 10))},
+        {"tick_table": tuple(TickBand(price, 1) for price in range(1, 102))},
+        {"name": "n" * 201},
+        {"isin": "n" * 201},
         {"reference_price": 2**62 + 1, "tick_size": 2**62},
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from bourse.pipeline import letters
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent, simulate, simulate_lines
 from bourse.schemas.jsonform import JsonFormError, event_line
@@ -237,6 +238,12 @@ def test_a_key_that_is_not_the_records_own_is_a_dead_letter() -> None:
 def test_reference_data_that_cannot_be_are_a_dead_letter() -> None:
     letter, _ = dead_letter(line("instruments", symbol="AAA", tick_size=0))
     assert (letter["stage"], letter["event_id"]) == ("announcer", "instruments/0/0/a0")
+
+
+def test_a_record_too_big_for_a_letter_is_left_where_it_is() -> None:
+    letter, _ = dead_letter(b'{"topic": "orders", "key": "A", "value": "%s"}' % (b"z" * letters.MOST_BYTES))
+    assert (letter["key"], letter["value"]) == (None, None)
+    assert str(letter["error"]).endswith("left at orders/0/0")
 
 
 def test_a_record_without_its_bytes_is_a_dead_letter_in_json() -> None:

@@ -69,6 +69,13 @@ def test_an_account_whose_id_cannot_key_anything_is_not_ours(account_id: str) ->
         learn(State.in_memory(), Account(account_id))
 
 
+@pytest.mark.parametrize("field", ["name", "participant_id", "currency"])
+def test_an_account_that_every_order_would_carry_too_much_of_is_not_ours(field: str) -> None:
+    learn(State.in_memory(), Account("ANN", **{field: "n" * 200}))
+    with pytest.raises(NotOurs, match="too long"):
+        learn(State.in_memory(), Account("ANN", **{field: "n" * 201}))
+
+
 def test_instruments_are_as_they_were_last_told() -> None:
     state = State.in_memory()
     learn(state, announced(instrument=Instrument("AAA")))

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Final
 
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.forms import clipped, is_name
+from bourse.pipeline.forms import are_remarks, clipped, is_name
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
@@ -32,6 +32,9 @@ def learn_account(state: State, account: Account) -> bool:
     """Keep an account as it is now; return whether it may no longer trade, so that its live orders must go."""
     if not is_name(account.account_id):
         message = f"malformed account_id {clipped(account.account_id)}"
+        raise NotOurs(message)
+    if not are_remarks(account.name, account.participant_id, account.currency):
+        message = "name, participant_id or currency is too long"
         raise NotOurs(message)
     before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
