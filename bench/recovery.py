@@ -149,6 +149,20 @@ class Market:
         self.calm()
         return self.watch.worst_gap(began)
 
+    def come_back(self, number: int) -> float:
+        """SIGKILL of one of two workers; from the start of its next process to the first record in every partition."""
+        child = self.supervisor.children[number % 2]
+        assert child.popen is not None
+        before = child.started_at
+        os.kill(child.popen.pid, signal.SIGKILL)
+        while child.started_at == before:
+            time.sleep(0.01)
+        began = child.started_at
+        self.calm()
+        first = self.watch.first_since(began)
+        assert first is not None
+        return first - began
+
     def roll(self, _number: int) -> float:
         """SIGTERM of one worker after the other."""
         worst = 0.0
@@ -201,6 +215,7 @@ def main(arguments: list[str]) -> None:
         market_ = Market(made)
         failures: dict[str, Callable[[int], float]] = {
             "without progress after SIGKILL of one of two workers": market_.kill_one,
+            "from a killed worker's restart to progress everywhere": market_.come_back,
             "without progress in a rolling restart": market_.roll,
             "from the broker's return to progress everywhere": market_.kill_broker,
         }

@@ -18,7 +18,7 @@ from bourse.streaming.config import EngineConfig
 from bourse.streaming.frames import Frame
 from bourse.streaming.schema import frame_schema
 from bourse.streaming.stores import ChangelogIdentity
-from bourse.streaming.transport import configure
+from bourse.streaming.transport import NoTables, configure
 from bourse.tables.state import open_store
 from bourse.tables.store import Store
 
@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> faust.App:
         datadir=settings.state_dir / settings.worker_id,
         topic_allow_declare=False,
         topic_disable_leader=True,
+        TableManager=NoTables,
         web_bind=settings.web_host,
         web_port=settings.web_port or _free_port(settings.web_host),
         web_host=settings.web_host,

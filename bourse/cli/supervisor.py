@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bourse.cli.processes import Process, end_all, shorten_log, write_whole
 
-BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 10.0)
+BACKOFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 10.0)
+"""After the first failure, the second, and so on: at once, then later and later."""
 STEADY_SECONDS = 30.0  # A child that has run for so long starts over at the first back-off.
 GRACE_SECONDS = 20.0
 LOG_LIMIT_BYTES = 20 << 20
@@ -109,7 +110,7 @@ class Supervisor:
             return False
         delay = child.note_end(now)
         self._log(f"{child.spec.name} ended with exit code {code}; it starts again in {delay:.0f} s")
-        return True
+        return now < child.due_at or self._start(child, now)
 
     def _start(self, child: Child, now: float) -> bool:
         log = self._logs_dir / f"{child.spec.name}.log"

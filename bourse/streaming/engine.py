@@ -68,7 +68,8 @@ def consumer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
         # `range` gives partition i of every topic to one member because all have the same number of them.
         "partition.assignment.strategy": "range",
         "session.timeout.ms": config.session_timeout_ms,
-        "heartbeat.interval.ms": config.session_timeout_ms // 4,
+        # A member learns with a heartbeat that another one joins or leaves, and the others wait for it meanwhile.
+        "heartbeat.interval.ms": min(500, config.session_timeout_ms // 4),
         "max.poll.interval.ms": 300_000,
         "enable.partition.eof": True,
         "fetch.wait.max.ms": 100,

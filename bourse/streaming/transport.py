@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from faust.tables import TableManager
 from faust.transport import base
 from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer as BaseConsumer
@@ -251,6 +252,15 @@ class Producer(BaseProducer):
 
     async def flush(self) -> None:
         """Do nothing: a commit flushes."""
+
+
+class NoTables(TableManager):
+    """Faust's own tables, of which there are none: the engine keeps the state."""
+
+    async def on_start(self) -> None:
+        """Begin at once: Faust would wait a second for tables to be declared, and workers come back that much later."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class Transport(base.Transport):

@@ -62,7 +62,9 @@ def test_it_runs_what_is_wanted_with_a_log_and_an_environment_each(
     eventually(lambda: (tmp_path / "logs" / "child-1.log").read_text() == "1\n")
 
 
-def test_a_killed_child_is_started_again_after_the_back_off(make: Callable, said: list[str]) -> None:
+def test_a_killed_child_is_started_again_at_once_and_after_a_back_off_the_next_time(
+    make: Callable, said: list[str]
+) -> None:
     supervisor = make()
     supervisor.begin(1)
     supervisor.tick(0)
@@ -71,29 +73,37 @@ def test_a_killed_child_is_started_again_after_the_back_off(make: Callable, said
     os.kill(first, signal.SIGKILL)
     wait_for_exit(supervisor)
     supervisor.tick(1)
+    (second,) = pids(supervisor)
+    assert second != first
+    assert said[-2] == "child-0 ended with exit code -9; it starts again in 0 s"
+
+    os.kill(second, signal.SIGKILL)
+    wait_for_exit(supervisor)
+    supervisor.tick(2)
     assert pids(supervisor) == []
     assert said[-1] == "child-0 ended with exit code -9; it starts again in 1 s"
 
-    supervisor.tick(1 + BACKOFF_SECONDS[0] - 0.1)
+    supervisor.tick(2 + BACKOFF_SECONDS[1] - 0.1)
     assert pids(supervisor) == []
-    supervisor.tick(1 + BACKOFF_SECONDS[0])
+    supervisor.tick(2 + BACKOFF_SECONDS[1])
     assert len(pids(supervisor)) == 1
-    assert pids(supervisor) != [first]
+    assert pids(supervisor) != [second]
 
 
 def test_the_back_off_grows_to_its_end_and_starts_over_after_a_steady_run(make: Callable) -> None:
     supervisor = make(failure)
     supervisor.begin(1)
     now, delays = 0.0, []
-    for run_seconds in (0, 0, 0, 0, 0, 0, STEADY_SECONDS + 1):
-        supervisor.tick(now)
+    supervisor.tick(now)
+    for run_seconds in (0, 0, 0, 0, 0, 0, 0, STEADY_SECONDS + 1):
         wait_for_exit(supervisor)
         now += run_seconds
         supervisor.tick(now)
         delays.append(supervisor.children[0].due_at - now)
         now = supervisor.children[0].due_at
-    assert delays == [1, 2, 4, 8, 10, 10, 1]
-    assert supervisor.children[0].restarts == 7
+        supervisor.tick(now)
+    assert delays == [0, 1, 2, 4, 8, 10, 10, 0]
+    assert supervisor.children[0].restarts == 8
 
 
 def test_it_follows_the_wanted_number_up_and_down(make: Callable, tmp_path: Path) -> None:
