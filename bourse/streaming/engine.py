@@ -157,7 +157,7 @@ class Engine:
     async def _blocking_commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
         # librdkafka may wait for ever for a coordinator whose connection broke. By this time the broker has aborted
         # what was open, and the heartbeats of a worker that hangs would keep its partitions from everybody else.
-        seconds = 2 * self.config.transaction_timeout_ms / 1000
+        seconds = 1 + self.config.transaction_timeout_ms / 1000
         await self._blocking(lambda: self._commit(touched, offsets), seconds)
 
     def _start(self) -> None:
