@@ -17,6 +17,19 @@ from bourse.streaming.stores import Change, PartitionStore
 
 _BATCH = 20_000
 _SECONDS = 30.0
+_TRIES = 100
+_PAUSE_SECONDS = 0.1
+_MOVING = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._TRANSPORT,  # noqa: SLF001  (librdkafka's name for it)
+    }
+)
+"""What is answered while a partition's leader changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +50,20 @@ def spans(admin: AdminClient, partitions: Iterable[TopicPartition]) -> dict[tupl
 
 def _list(admin: AdminClient, keys: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
     request = {TopicPartition(topic, partition): spec for topic, partition in keys}
-    futures = admin.list_offsets(
-        request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
-    )
-    return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+    tries = 0
+    while True:
+        futures = admin.list_offsets(
+            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
+        )
+        try:
+            return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+        except KafkaException as error:
+            tries += 1
+            if error.args[0].code() not in _MOVING or tries == _TRIES:
+                raise
+        # By itself the client would go on asking the leader that it knows.
+        admin.poll(_PAUSE_SECONDS)
+        admin.list_topics(timeout=_SECONDS)
 
 
 class Restoration:
