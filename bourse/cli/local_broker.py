@@ -193,6 +193,10 @@ class LocalBroker:
             host=HOST, port=ports.broker, controller_port=ports.controller, data=self.data
         )
 
+    def new_cluster_id(self) -> str:
+        """Return the id that an empty data folder gets."""
+        return new_cluster_id()
+
     def _configure(self, ports: Ports) -> None:
         self._properties.write_text(self.properties(ports))
         self._address.write_text(f"{HOST}:{ports.broker}")
@@ -203,7 +207,7 @@ class LocalBroker:
             return
         command = [java, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
         result = subprocess.run(  # noqa: S603 - the command is built by this program
-            [*command, "--cluster-id", _new_cluster_id(), "--config", str(self._properties)],
+            [*command, "--cluster-id", self.new_cluster_id(), "--config", str(self._properties)],
             capture_output=True,
             text=True,
             check=False,
@@ -233,7 +237,7 @@ class LocalBroker:
         return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """Return a fresh id in Kafka's form; one that begins with a dash would be read as an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -9,7 +9,7 @@ from random import Random
 
 from confluent_kafka import TopicPartition
 
-from tests.faults.faults import fault
+from tests.faults.faults import Place, fault
 from tests.faults.world import Going, World
 
 _DISK_MIB = 24
@@ -192,7 +192,7 @@ def _fill(file: Path) -> None:
             return
 
 
-@fault(uses="broker", lonely=True)
+@fault(uses="broker", place=Place.ALONE)
 def changelog_truncated(world: World, chance: Random) -> Going:
     """The changelog has lost its beginning, and the worker its folder: it must stop, not go on with half of the rows."""
     name = next(iter(world.wanted))

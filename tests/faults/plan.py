@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 ORDERS: Final = 3_000
-FAULTS: Final = 4
+FAULTS: Final = 5
 SOAK_RATE: Final = 100
 _FIRST, _LAST = 0.05, 0.8
 """Faults begin within these shares of the orders, so that there is work left for after the last one."""
@@ -36,6 +36,7 @@ class Plan:
     seed: int
     partitions: int
     workers: int
+    brokers: int
     orders: int
     rate: int
     max_records: int
@@ -52,24 +53,42 @@ class Plan:
         return msgspec.json.decode(file.read_bytes(), type=cls)
 
 
-def plan_of(
-    seed: int, kinds: Sequence[str], lonely: Sequence[str], orders: int = ORDERS, faults: int = FAULTS
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The names of all kinds of faults, by where in a schedule they may stand."""
+
+    anywhere: Sequence[str]
+    long: Sequence[str]
+    replicated: Sequence[str]
+    alone: Sequence[str]
+
+
+def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS) -> Plan:
     """Return the seed's schedule; seeds in a row go round all kinds.
 
-    Every tenth seed has one of the `lonely` kinds, which bear no other beside them and end the schedule.
+    Of ten seeds in a row one has three brokers, one a long fault at its end, and one nothing but a fault that bears no other.
     """
     chance = random.Random(seed)
     partitions = chance.choice((2, 2, 3, 4))
-    picked = [kinds[(seed * faults + n) * _STRIDE % len(kinds)] for n in range(faults)]
+    picked = [kinds.anywhere[(seed * faults + n) * _STRIDE % len(kinds.anywhere)] for n in range(faults)]
     places = sorted(chance.uniform(_FIRST, _LAST) for _ in picked)
-    workers = 2
-    if seed % 10 == 9 and lonely:
-        picked, places, workers = [lonely[seed // 10 % len(lonely)]], [1.0], 1
+    workers, brokers, round_ = 2, 1, seed // 10
+    match seed % 10:
+        case 4:
+            picked[-1] = kinds.long[round_ % len(kinds.long)]
+        case 7:
+            brokers = 3
+            count = faults - 1
+            picked[:count] = [
+                kinds.replicated[(round_ * count + n) % len(kinds.replicated)] for n in range(count)
+            ]
+        case 9:
+            picked, places, workers = [kinds.alone[round_ % len(kinds.alone)]], [1.0], 1
     return Plan(
         seed=seed,
         partitions=partitions,
         workers=workers,
+        brokers=brokers,
         orders=orders,
         rate=orders // chance.choice((4, 8, 12, 16)),
         max_records=chance.choice((20, 200, 1_000, 5_000)),
@@ -93,6 +112,7 @@ def soak_of(seed: int, kinds: Sequence[str], minutes: int) -> Plan:
         seed=seed,
         partitions=4,
         workers=2,
+        brokers=1,
         orders=minutes * a_minute,
         rate=SOAK_RATE,
         max_records=5_000,

@@ -8,6 +8,7 @@ from typing import Any
 from bourse.audit import Equation
 from bourse.cli.audit import audit_kafka
 from bourse.streaming.stores import ChangelogIdentity
+from bourse.streaming.transport import EXIT_FAILED
 from bourse.tables.state import TABLES, open_store
 from bourse.tables.table import StoredTable
 from tests.audit.logs import failures
@@ -16,11 +17,10 @@ from tests.faults.world import World
 
 def check(world: World) -> None:
     """Check all of it; raises AssertionError with what is wrong. Workers run when it begins, and are stopped."""
-    world.workers.assert_alive()
-    assert not world.stops(), world.stops()
     check_input_is_all_there(world)
     check_audit(world)
     stop_all(world)
+    assert not world.stops(), world.stops()
     if world.changelog_is_whole:
         check_stores(world)
 
@@ -40,12 +40,15 @@ def check_input_is_all_there(world: World) -> None:
 
 
 def stop_all(world: World) -> None:
-    """Stop every worker politely, so that nobody holds the stores."""
+    """Stop every worker politely, so that nobody holds the stores.
+
+    One that hung in a call when the last fault ended may have stopped by itself meanwhile; why is in its log.
+    """
     world.wanted.clear()
     for process in world.workers.running.values():
         process.terminate()
     for name, process in world.workers.running.items():
-        assert process.wait(30) == 0, world.workers.log(name)[-5_000:]
+        assert process.wait(30) in {0, EXIT_FAILED}, world.workers.log(name)[-5_000:]
 
 
 def check_stores(world: World) -> None:

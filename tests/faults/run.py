@@ -19,10 +19,16 @@ from bourse.cli.kafka import admin_client
 from bourse.cli.topic_admin import TopicAdmin
 from bourse.cli.topic_settings import wanted_topics
 from bourse.settings import PROJECT_ROOT, Settings
-from tests.faults import of_brokers, of_input, of_storage, of_workers  # noqa: F401  (registers the kinds)
-from tests.faults.faults import FAULTS
-from tests.faults.node import FaultyBroker
-from tests.faults.plan import Plan, Step, plan_of, soak_of
+from tests.faults import (  # noqa: F401  (registers the kinds)
+    of_brokers,
+    of_input,
+    of_replicas,
+    of_storage,
+    of_workers,
+)
+from tests.faults.cluster import Cluster, Clusters
+from tests.faults.faults import FAULTS, Place, kinds
+from tests.faults.plan import Kinds, Plan, Step, plan_of, soak_of
 from tests.faults.proof import check
 from tests.faults.world import Going, World
 
@@ -46,7 +52,7 @@ class Outcome:
     seconds: float = 0.0
     availability: float = 1.0
     finding: str = ""
-    folder: Path | None = None
+    folder: str = ""
 
     def line(self) -> str:
         """Say it in a line."""
@@ -56,29 +62,23 @@ class Outcome:
 
 
 def soak(seed: int, minutes: int) -> Plan:
-    """Return the plan of a soak over every kind that may have others beside it."""
-    return soak_of(seed, _together(), minutes)
-
-
-def _together() -> list[str]:
-    return [name for name, kind in FAULTS.items() if not kind.is_lonely]
+    """Return the plan of a soak over every kind that may stand anywhere."""
+    return soak_of(seed, kinds(Place.ANYWHERE), minutes)
 
 
 def seeded(seed: int, orders: int | None = None, faults: int | None = None) -> Plan:
     """Return the plan of a seed over every kind there is."""
-    together = _together()
-    lonely = [name for name, kind in FAULTS.items() if kind.is_lonely]
     sizes = {"orders": orders, "faults": faults}
-    return plan_of(seed, together, lonely, **{name: size for name, size in sizes.items() if size})
+    every = Kinds(**{place.value: kinds(place) for place in Place})
+    return plan_of(seed, every, **{name: size for name, size in sizes.items() if size})
 
 
-def run(plan: Plan, node: FaultyBroker, folder: Path) -> Outcome:
+def run(plan: Plan, clusters: Clusters, folder: Path) -> Outcome:
     """Run a schedule in `folder`; what it finds is in the outcome, never raised."""
     outcome, began = Outcome(plan), time.monotonic()
-    node.start()
-    node.proxy.heal()
-    with _market(plan, node, folder) as settings:
-        world = World(plan, settings, node)
+    cluster = clusters.of(plan.brokers)
+    with _market(plan, cluster, folder) as settings:
+        world = World(plan, settings, cluster)
         try:
             _play(world, outcome)
             world.note("all is at rest")
@@ -96,16 +96,17 @@ def run(plan: Plan, node: FaultyBroker, folder: Path) -> Outcome:
             outcome.availability = world.availability.share
             outcome.seconds = time.monotonic() - began
             if outcome.finding or os.environ.get("FAULTS_KEEP"):
-                outcome.folder = _keep(outcome, settings)
+                outcome.folder = str(_keep(outcome, settings))
     return outcome
 
 
 @contextmanager
-def _market(plan: Plan, node: FaultyBroker, folder: Path) -> Iterator[Settings]:
+def _market(plan: Plan, cluster: Cluster, folder: Path) -> Iterator[Settings]:
     """Make topics of the schedule's own, and settings that every process of it reads from its environment."""
     own = f"f{secrets.token_hex(4)}"
     variables = {
-        "BOURSE_BROKER": str(node.address),
+        "BOURSE_BROKER": cluster.servers,
+        "BOURSE_REPLICATION": str(plan.brokers),
         "BOURSE_TOPIC_PREFIX": f"{own}.",
         "BOURSE_GROUP": own,
         "BOURSE_DATA_DIR": str(folder / own),
@@ -147,9 +148,10 @@ def _play(world: World, outcome: Outcome) -> None:
         world.watch()
         active.go_on()
         handled = world.handled()
-        for step in [step for step in waiting if step.at <= handled and active.has_room_for(step)]:
-            active.begin(step)
-            waiting.remove(step)
+        for step in list(waiting):
+            if step.at <= handled and active.has_room_for(step):
+                active.begin(step)
+                waiting.remove(step)
         time.sleep(_LOOK_SECONDS)
     world.calm()
     world.drain()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import JARS
-from tests.faults.node import FaultyBroker
+from tests.faults.cluster import Clusters
 from tests.faults.plan import Plan
 from tests.faults.run import run, seeded
 
@@ -14,17 +14,15 @@ SEEDS = range(10)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyBroker]:
-    """A broker of their own: it is killed and frozen."""
-    node = FaultyBroker(tmp_path_factory.mktemp("faulty-broker"), JARS)
-    yield node
-    node.stop()
-    node.proxy.close()
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    """Brokers of their own: they are killed and frozen."""
+    with Clusters(tmp_path_factory.mktemp("faulty-brokers"), JARS) as clusters:
+        yield clusters
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_or_doubled_whatever_fails(seed: int, node: FaultyBroker, tmp_path: Path) -> None:
-    outcome = run(seeded(seed, orders=2_000), node, tmp_path)
+def test_nothing_is_lost_or_doubled_whatever_fails(seed: int, clusters: Clusters, tmp_path: Path) -> None:
+    outcome = run(seeded(seed, orders=2_000), clusters, tmp_path)
     assert not outcome.finding, f"{outcome.finding}\nlogs and schedule: {outcome.folder}"
 
 

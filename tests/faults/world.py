@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bench.orders import Market, market, orders, reference_data
@@ -25,7 +25,7 @@ from bourse.cli.kafka import admin_client
 from bourse.schemas.records import Order
 from bourse.settings import Settings
 from tests.agents.workers import Workers
-from tests.faults.node import FaultyBroker
+from tests.faults.cluster import Cluster, FaultyBroker
 from tests.faults.plan import Plan
 from tests.faults.worker import order_file
 
@@ -40,11 +40,21 @@ ACCOUNTS: Final = 120
 RESTART_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 20.0
 DRAIN_SECONDS: Final = 90.0
+WHOLE_SECONDS: Final = 60.0
+GOES_ON_SECONDS: Final = 40.0
 _STOPS = re.compile(r"(?:the worker stops: |Crashed reason=)(\w+)")
 _RECENT: Final = 200
 
 Going = Generator[float, None, bool | None]
 """A fault under way: yields how many seconds it wants to be left alone; returns False when its moment never came."""
+
+
+def java_hash(text: str) -> int:
+    """Return `Math.abs(text.hashCode())`, by which Kafka chooses coordinators."""
+    code = 0
+    for unit in text:
+        code = (31 * code + ord(unit)) & 0xFFFFFFFF
+    return abs(code - (1 << 32) if code >> 31 else code)
 
 
 class Availability:
@@ -75,11 +85,10 @@ class Availability:
 class World:
     """What faults act upon."""
 
-    def __init__(self, plan: Plan, settings: Settings, node: FaultyBroker) -> None:
+    def __init__(self, plan: Plan, settings: Settings, cluster: Cluster) -> None:
         self.plan = plan
         self.settings = settings
-        self.node = node
-        self.proxy = node.proxy
+        self.cluster = cluster
         self.admin = admin_client(settings.broker)
         self.availability = Availability()
         self._probe = Consumer(
@@ -120,7 +129,7 @@ class World:
     def start(self, name: str, **environment: str) -> None:
         """Start a worker's process."""
         self.note(f"{name} starts")
-        self.workers.start(name, BOURSE_BROKER=self.proxy.address, **environment)
+        self.workers.start(name, BOURSE_BROKER=self.cluster.proxied_servers, **environment)
 
     def watch(self) -> None:
         """Start again whatever has ended, as a supervisor would."""
@@ -288,12 +297,48 @@ class World:
             self.availability.look(committed)
         return self._handled
 
-    def broker_answers(self) -> bool:
-        """Return whether the broker is back."""
+    def until_it_goes_on(self) -> Going:
+        """Wait until workers commit something, or have nothing left to do; the market has stopped if they never do."""
+        before = self.handled()
+        goes_on = yield from self.until(
+            lambda: self.handled() > before or self._handled >= self.sent["orders"], GOES_ON_SECONDS
+        )
+        assert goes_on, "nothing is committed while one of the brokers is away"
+
+    def until_cluster_is_whole(self) -> Going:
+        """Wait until the brokers answer and every copy of every partition is in step; it is broken if they never are."""
+        deadline = time.monotonic() + WHOLE_SECONDS
+        for node in self.cluster.nodes:
+            yield from self.until(lambda node=node: node.answers(0.3), WHOLE_SECONDS)  # type: ignore[misc]
+        looks = 0
+        # More than once, since the answer may be of a broker that has only just come back and knows nothing yet.
+        while looks < len(self.cluster.nodes):
+            looks = looks + 1 if self._is_whole() else 0
+            assert time.monotonic() < deadline, "the brokers do not come back"
+            yield 0.3 if looks else 0.05
+
+    def _is_whole(self) -> bool:
         with suppress(KafkaException):
-            self._probe.list_topics(self.settings.topic("orders"), timeout=0.5)
-            return True
+            topics = self._probe.list_topics(timeout=0.5).topics
+            parts = [part for topic in topics.values() for part in topic.partitions.values()]
+            return all(part.leader > 0 and len(part.isrs) == len(part.replicas) for part in parts)
         return False
+
+    def leader(self, topic: str, partition: int) -> FaultyBroker:
+        """Return the broker that leads a partition."""
+        return self.cluster.node(
+            self._probe.list_topics(topic, 10).topics[topic].partitions[partition].leader
+        )
+
+    def coordinator(self, topic: str, name: str) -> FaultyBroker:
+        """Return the broker that keeps a group or a producer's transactions: the leader of its partition of the topic."""
+        count = len(self._probe.list_topics(topic, 10).topics[topic].partitions)
+        return self.leader(topic, java_hash(name) % count)
+
+    def elect_preferred_leaders(self) -> None:
+        """Have each partition led by its first replica again."""
+        self.note("leaders are elected")
+        self.admin.elect_leaders(ElectionType.PREFERRED, None).result()
 
     def drain(self) -> None:
         """Wait until everything is committed, with every worker kept running meanwhile."""
@@ -317,10 +362,9 @@ class World:
         return all(map(self.is_running, self.wanted)) and len(group.members()) == len(self.wanted)
 
     def calm(self) -> None:
-        """End every fault: the broker runs, the network is good, every worker is there."""
+        """End every fault: the brokers run, the network is good, every worker is there."""
         self.note("every fault ends")
-        self.node.start()
-        self.proxy.heal()
+        self.cluster.start()
         for name in self.held & self.workers.running.keys():
             self.signal(name, signal.SIGCONT)
         self.held.clear()
