@@ -151,14 +151,13 @@ class Engine:
         """Whether the worker has joined the group and every partition it owns is live."""
         return self._joined and not self.restoring
 
-    async def _blocking(self, call: Callable[[], T], seconds: float = _CALL_SECONDS) -> T:
-        return await self._thread.run(call, seconds)
+    def _blocking(self, call: Callable[[], T], seconds: float = _CALL_SECONDS) -> Awaitable[T]:
+        return self._thread.run(call, seconds)
 
-    async def _blocking_commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
+    def _in_transaction(self, call: Callable[[], None]) -> Awaitable[None]:
         # librdkafka may wait for ever for a coordinator whose connection broke. By this time the broker has aborted
         # what was open, and the heartbeats of a worker that hangs would keep its partitions from everybody else.
-        seconds = 1 + self.config.transaction_timeout_ms / 1000
-        await self._blocking(lambda: self._commit(touched, offsets), seconds)
+        return self._blocking(call, 1 + self.config.transaction_timeout_ms / 1000)
 
     def _start(self) -> None:
         connect: ClientSettings = {
@@ -327,13 +326,18 @@ class Engine:
         started = self._outside.monotonic()
         frames, offsets = self._frames(messages)
         self._producer.begin()
+        # Offsets and outputs are on their way while later frames are computed: the commit has the less to wait for.
+        under_way = [self._in_transaction(lambda: self._send_offsets(offsets))]
         for frame in frames:
             await self._run(frame)
             while self._handed:
                 await self._run(self._next_handed())
+            under_way.append(self._in_transaction(self._producer.push))
         touched = {frame.partition for frame in frames}
         committing = self._outside.monotonic()
-        await self._blocking_commit(touched, offsets)
+        for sent in under_way:
+            await sent
+        await self._in_transaction(lambda: self._commit(touched, offsets))
         self.metrics.cycle(
             self._outside.monotonic() - started, self._outside.monotonic() - committing, len(messages)
         )
@@ -370,11 +374,16 @@ class Engine:
         key = self._handed.popleft()
         return self._frame(*key, self._passed.pop(key))
 
+    def _send_offsets(self, offsets: dict[tuple[str, int], int]) -> None:
+        mode = self.config.mode
+        positions = [TopicPartition(t, p, offset, mode) for (t, p), offset in offsets.items()]
+        self._producer.send_offsets(positions, self._consumer.consumer_group_metadata())
+
     def _commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
         # Before the writes: when the queue is full, a wait for room may already report some of them.
         self._changelog_ends.clear()
         written = {partition: self._write_changelog(partition) for partition in touched}
-        self._producer.commit(self._positions(offsets), self._consumer.consumer_group_metadata())
+        self._producer.commit()
         self._committed.update(offsets)
         for partition, any_written in written.items():
             position = self._changelog_ends.get(partition)
@@ -398,10 +407,6 @@ class Engine:
         if error is None:
             self._changelog_ends[message.partition()] = message.offset() + 1
 
-    def _positions(self, offsets: dict[tuple[str, int], int]) -> list[TopicPartition]:
-        mode = self.config.mode
-        return [TopicPartition(t, p, offset, mode) for (t, p), offset in offsets.items()]
-
     async def _commit_ends(self) -> None:
         """Commit past control records at the end of a partition, so that lag at rest is exactly zero."""
         ends = {
@@ -412,4 +417,5 @@ class Engine:
         self._ends.clear()
         if ends:
             self._producer.begin()
-            await self._blocking_commit(set(), ends)
+            await self._in_transaction(lambda: self._send_offsets(ends))
+            await self._in_transaction(lambda: self._commit(set(), ends))

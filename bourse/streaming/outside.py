@@ -24,7 +24,10 @@ class Thread(Protocol):
     """Where calls wait that would hold up the event loop, one after the other."""
 
     def run(self, call: Callable[[], T], seconds: float) -> Awaitable[T]:
-        """Return what `call` returns, or raise what it raises; CallHangs when it has not come back in time."""
+        """Begin `call` when those before it have ended; what is returned waits for it.
+
+        Waiting gives what `call` returns, raises what it raises, and CallHangs when it is not back in time.
+        """
 
     def close(self) -> None:
         """Let go of the thread; nothing runs after it."""
@@ -37,20 +40,24 @@ class WaitingThread:
         """Start nothing yet: the first call does."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
 
-    async def run(self, call: Callable[[], T], seconds: float) -> T:
-        """Run `call` on the thread."""
+    def run(self, call: Callable[[], T], seconds: float) -> Awaitable[T]:
+        """Run `call` on the thread, whether or not anybody waits for it."""
         running = asyncio.get_running_loop().run_in_executor(self._pool, call)
-        try:
-            return await asyncio.wait_for(running, seconds)
-        except TimeoutError as error:
-            if running.done() and not running.cancelled():
-                raise  # the call's own
-            msg = f"a call has not come back after {seconds:.0f} s"
-            raise CallHangs(msg) from error
+        return asyncio.ensure_future(_within(seconds, running))
 
     def close(self) -> None:
         """Let the thread end by itself."""
         self._pool.shutdown(wait=False)
+
+
+async def _within(seconds: float, running: asyncio.Future[T]) -> T:
+    try:
+        return await asyncio.wait_for(running, seconds)
+    except TimeoutError as error:
+        if running.done() and not running.cancelled():
+            raise  # the call's own
+        msg = f"a call has not come back after {seconds:.0f} s"
+        raise CallHangs(msg) from error
 
 
 @dataclass(frozen=True, slots=True)

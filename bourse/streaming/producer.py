@@ -13,6 +13,8 @@ from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import TransactionFailed
 
 DeliveryCallback = Callable[[object, object], None]
+_PUSH_SECONDS = 0.01
+"""While it flushes, librdkafka does not linger, and it sends a request per partition, five at a time."""
 
 
 def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
@@ -23,7 +25,7 @@ def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
         "transactional.id": config.transactional_id,
         "transaction.timeout.ms": config.transaction_timeout_ms,
         "compression.type": "lz4",
-        # While a cycle is computed, records leave in a few large batches; its commit sends the rest at once.
+        # While a frame is computed, records leave in a few large batches; at its end the rest is pushed.
         "linger.ms": 25,
         "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
@@ -81,14 +83,20 @@ class TransactionalProducer:
         except BufferError:
             self._produce_when_there_is_room(topic, value, key, partition, on_delivery)
 
-    def commit(self, offsets: Sequence[TopicPartition], group: object) -> None:
+    def push(self) -> None:
+        """Have what is queued leave now: it need not arrive, and what fails shows in the commit."""
+        self._producer.flush(_PUSH_SECONDS)
+
+    def send_offsets(self, offsets: Sequence[TopicPartition], group: object) -> None:
+        """Make source offsets part of the open transaction; raises TransactionFailed when they may not be."""
+        self._retry(
+            lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self._timeout),
+            "offsets",
+            self._timeout,
+        )
+
+    def commit(self) -> None:
         """Commit outputs and source offsets as one; raises TransactionFailed when that is not certain."""
-        if offsets:
-            self._retry(
-                lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self._timeout),
-                "offsets",
-                self._timeout,
-            )
         self._retry(lambda: self._producer.commit_transaction(self._timeout), "commit", self._timeout)
         self.is_open = False
         # Serves delivery reports that carry the changelog's offsets.

@@ -39,7 +39,8 @@ def carry_over(
     moved = _inner_offsets(config, consumer, admin, affected)
     marked = [TopicPartition(tp.topic, tp.partition, tp.offset, config.mode) for tp in changed]
     producer.begin()
-    producer.commit([*marked, *moved], consumer.consumer_group_metadata())
+    producer.send_offsets([*marked, *moved], consumer.consumer_group_metadata())
+    producer.commit()
     return assigned
 
 

@@ -55,13 +55,13 @@ def _kill_at(world: World, chance: Random, point: str) -> Going:
 
 
 @fault()
-def kill_between_produce_and_offsets(world: World, chance: Random) -> Going:
-    return (yield from _kill_at(world, chance, at.PRODUCED))
+def kill_amid_a_cycle(world: World, chance: Random) -> Going:
+    return (yield from _kill_at(world, chance, at.PUSHED))
 
 
 @fault()
 def kill_before_commit(world: World, chance: Random) -> Going:
-    return (yield from _kill_at(world, chance, at.OFFSETS_SENT))
+    return (yield from _kill_at(world, chance, at.PRODUCED))
 
 
 @fault()
@@ -148,12 +148,12 @@ def _freeze_at(world: World, chance: Random, point: str) -> Going:
 
 @fault()
 def zombie_with_outputs(world: World, chance: Random) -> Going:
-    return (yield from _freeze_at(world, chance, at.PRODUCED))
+    return (yield from _freeze_at(world, chance, at.PUSHED))
 
 
 @fault()
 def zombie_before_commit(world: World, chance: Random) -> Going:
-    return (yield from _freeze_at(world, chance, at.OFFSETS_SENT))
+    return (yield from _freeze_at(world, chance, at.PRODUCED))
 
 
 @fault()
@@ -213,7 +213,7 @@ def transaction_timeout(world: World, chance: Random) -> Going:
         if name is None:
             return False
         seconds = 1.5 + world.settings.transaction_timeout_ms / 1000
-        order = world.tell(name, at.PRODUCED, "stall", seconds)
+        order = world.tell(name, at.PUSHED, "stall", seconds)
         struck = yield from world.until(lambda: not order.exists(), STRIKE_SECONDS)
         order.unlink(missing_ok=True)
         yield seconds if struck else 0.0

@@ -26,10 +26,10 @@ from bourse.streaming.outside import KAFKA, ClientSettings
 
 BEGUN: Final = "begun"
 """A transaction has begun, on the event loop; nothing is sent yet."""
+PUSHED: Final = "pushed"
+"""Offsets and a frame's outputs are sent; further frames and the changelog are not."""
 PRODUCED: Final = "produced"
-"""Outputs and changelog are produced, offsets are not."""
-OFFSETS_SENT: Final = "offsets-sent"
-"""All is sent; the commit is not asked for yet."""
+"""All is produced; the commit is not asked for yet."""
 COMMITTED: Final = "committed"
 """Kafka has committed; RocksDB has heard nothing of it."""
 RESTORING: Final = "restoring"
@@ -74,12 +74,13 @@ def faulty_clients(orders: Orders) -> dict[str, Any]:
             super().begin_transaction()
             orders.at(BEGUN)
 
-        def send_offsets_to_transaction(self, *what: Any) -> None:
-            orders.at(PRODUCED)
-            super().send_offsets_to_transaction(*what)
+        def flush(self, *what: Any) -> int:
+            left = super().flush(*what)
+            orders.at(PUSHED)
+            return left
 
         def commit_transaction(self, *what: Any) -> None:
-            orders.at(OFFSETS_SENT)
+            orders.at(PRODUCED)
             super().commit_transaction(*what)
             orders.at(COMMITTED)
 

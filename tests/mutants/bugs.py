@@ -54,25 +54,25 @@ BUGS: Final = (
     _bug(
         "offsets are committed before the outputs",
         _ENGINE,
-        "        self._producer.begin()\n        for frame in frames:",
+        "        for frame in frames:\n            await self._run(frame)",
+        "        await under_way.pop()\n"
+        "        self._producer.commit()\n"
         "        self._producer.begin()\n"
-        "        self._producer.commit(self._positions(offsets), self._consumer.consumer_group_metadata())\n"
-        "        self._producer.begin()\n"
-        "        for frame in frames:",
+        "        for frame in frames:\n            await self._run(frame)",
     ),
     _bug(
         "offsets are left out of the transaction",
-        _PRODUCER,
-        "        if offsets:\n",
-        "        if not offsets:\n",
+        _ENGINE,
+        "under_way = [self._in_transaction(lambda: self._send_offsets(offsets))]",
+        "under_way: list[Awaitable[None]] = []",
     ),
     _bug(
         "the store is written before the commit",
         _ENGINE,
-        "        self._producer.commit(self._positions(offsets)",
+        "        self._producer.commit()",
         "        for partition in written:\n"
         "            self.stores[partition].commit(self.stores[partition].position or 0)\n"
-        "        self._producer.commit(self._positions(offsets)",
+        "        self._producer.commit()",
     ),
     _bug(
         "the store is never written",
@@ -142,8 +142,8 @@ BUGS: Final = (
         _ENGINE,
         "        self._changelog_ends.clear()\n",
         "",
-        "        self._producer.commit(self._positions(offsets)",
-        "        self._changelog_ends.clear()\n        self._producer.commit(self._positions(offsets)",
+        "        self._producer.commit()",
+        "        self._changelog_ends.clear()\n        self._producer.commit()",
     ),
     _bug(
         "cycles take in what is not committed",

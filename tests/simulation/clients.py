@@ -341,6 +341,12 @@ class Producer:
         self._send(len(self._queue))
         return self._report()
 
+    def flush(self, _timeout: float) -> int:
+        self._host.point("flush")
+        self._send(self._host.choices.below(len(self._queue) + 1))
+        self._report()
+        return len(self._queue)
+
     def send_offsets_to_transaction(
         self, offsets: list[TopicPartition], metadata: GroupMetadata, _timeout: float
     ) -> None:

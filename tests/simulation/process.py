@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Coroutine, Generator
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -45,17 +45,22 @@ class _Silent:
         return lambda *_what: None
 
 
-class _Pause:
-    def __await__(self) -> Generator[None, None, None]:
+class _Step(Generic[T]):
+    """A call that is made, at the latest possible moment, when somebody waits for it."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+
+    def __await__(self) -> Generator[None, None, T]:
         yield
+        return self._call()
 
 
 class Turns:
     """In the place of the engine's thread: a call is one step of the process, whenever its turn comes."""
 
-    async def run(self, call: Callable[[], T], seconds: float) -> T:  # noqa: ARG002  (nothing hangs here)
-        await _Pause()
-        return call()
+    def run(self, call: Callable[[], T], seconds: float) -> _Step[T]:  # noqa: ARG002  (nothing hangs here)
+        return _Step(call)
 
     def close(self) -> None: ...
 
@@ -171,7 +176,7 @@ class Process:
             await self.engine.stop()
 
     async def _deliver(self, frame: Frame) -> None:
-        await _Pause()
+        await _Step(lambda: None)
         records = list(frame)
         if records[0].passed is None:
             self.delivered.append(Delivered(frame.topic, frame.partition, records, self.through_kafka))
