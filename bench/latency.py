@@ -26,7 +26,7 @@ def offer(rate: int, seconds: int) -> None:
     """Publish orders at `rate` a second, each stamped as it goes."""
     settings = Settings.read()
     wire = Wire(settings)
-    producer = Stack(settings.data_dir, settings, None).producer(linger_ms=0)  # type: ignore[arg-type]
+    producer = Stack(settings.data_dir, settings, None).producer(linger_ms=5)  # type: ignore[arg-type]
     encode, topic = wire.encoders[Order], settings.topic("orders")
     began = time.monotonic()
     flow = itertools.islice(orders(market(settings.partitions)), rate * seconds)
