@@ -20,6 +20,7 @@ from bourse.schemas.records import (
     Order,
     OrderAction,
     OrderType,
+    Participant,
     SelfTradePrevention,
     SessionEvent,
     SessionKind,
@@ -90,7 +91,7 @@ _DATES = (
     MONDAY + dt.timedelta(9),
     dt.date.max,
 )
-_KINDS = "n" * 30 + "r" * 9 + "ccmppphttaid"
+_KINDS = "n" * 34 + "r" * 9 + "ccmppphttafid"
 _PHASES = (
     SessionKind.OPEN,
     SessionKind.OPEN,
@@ -106,7 +107,7 @@ _PHASES = (
 def careless(record: Record, dice: Random) -> Record:
     """Return a record of which one field or a few say something else that its schema allows."""
     fields = all_records()[type(record).__name__].fields
-    chosen = dice.sample(fields, dice.choice((1, 1, 1, 2, 4)))
+    chosen = dice.sample(fields, min(len(fields), dice.choice((1, 1, 1, 2, 4))))
     return msgspec.structs.replace(record, **{field.name: _anything(field, dice) for field in chosen})
 
 
@@ -165,9 +166,12 @@ class HostileFlow:
             case "c" | "m" as kind:
                 event = SimEvent(Topic.ORDERS, None, self._taking_back(kind))
             case "a":
-                status = dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 3))
+                status = dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 7))
                 account = msgspec.structs.replace(dice.choice(TRADERS), status=status)
                 event = SimEvent(Topic.ACCOUNTS, None, account)
+            case "f":
+                status = dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 7))
+                event = SimEvent(Topic.PARTICIPANTS, None, Participant(dice.choice("PQR"), status))
             case "i":
                 event = SimEvent(Topic.INSTRUMENTS, None, self._changed_terms(dice.choice(PRODUCTS)))
             case "d":

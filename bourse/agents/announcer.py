@@ -1,4 +1,4 @@
-"""The announcer agent: instruments, corporate actions and sessions in, one announcement for each partition out."""
+"""The announcer agent: instruments, participants, corporate actions and sessions in, one announcement for each partition out."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 

@@ -93,6 +93,7 @@ class Auditor:
             "orders": lambda entry, _: self._hops.order(entry),
             "wallet-commands": lambda entry, _: self._hops.command(entry),
             "instruments": lambda entry, _: self._hops.published(entry),
+            "participants": lambda entry, _: self._hops.published(entry),
             "corporate-actions": lambda entry, _: self._hops.published(entry),
             "sessions": lambda entry, _: self._hops.published(entry),
             "accounts": self._account,

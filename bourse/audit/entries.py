@@ -21,6 +21,7 @@ TOPIC_RECORDS: Final[dict[str, type[Record]]] = {
     "wallet-commands": records.WalletCommand,
     "wallet-transactions": records.WalletTransaction,
     "accounts": records.Account,
+    "participants": records.Participant,
     "instruments": records.Instrument,
     "corporate-actions": records.CorporateAction,
     "sessions": records.SessionEvent,

@@ -21,7 +21,7 @@ Decode: TypeAlias = Callable[[str, bytes | None], Record]
 READ: Final = (*TOPIC_RECORDS, CHANGELOG)
 _RANK: Final = {topic: rank for rank, topic in enumerate(READ)}
 _WITH_BYTES: Final = frozenset(
-    ("orders", "wallet-commands", "accounts", "instruments", "corporate-actions", "sessions")
+    ("orders", "wallet-commands", "accounts", "participants", "instruments", "corporate-actions", "sessions")
 )
 _BATCH: Final = 1_000
 _POLL_SECONDS: Final = 0.2

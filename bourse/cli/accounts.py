@@ -1,7 +1,8 @@
 """`bourse accounts`: the kill switch, for one account or for all of a participant.
 
-It publishes the accounts as they were last published, with another status: there is one record of who may trade, and the
-exchange acts on that. A suspended account's live orders are cancelled, and new ones refused, until it is reinstated.
+It publishes the accounts as they were last published, with another status, and participants by their own record, which
+holds for accounts that open later too. An account trades while both it and its participant are active: its live orders
+are cancelled, and new ones refused, from when one of them is suspended until both are reinstated.
 """
 
 from typing import Annotated
@@ -17,14 +18,15 @@ from bourse.cli.sender import Sender
 from bourse.cli.tail import Follower, places_of, starts_of
 from bourse.cli.wire import Wire
 from bourse.pipeline.outputs import Topic
-from bourse.schemas.records import Account, AccountStatus
+from bourse.schemas.records import Account, AccountStatus, Participant
 from bourse.settings import Settings
 
 app = typer.Typer(help="Who may trade: the kill switch.", no_args_is_help=True)
 
 AccountIds = Annotated[list[str] | None, typer.Option("--account", help="An account; may be repeated.")]
 Participants = Annotated[
-    list[str] | None, typer.Option("--participant", help="All accounts of a participant; may be repeated.")
+    list[str] | None,
+    typer.Option("--participant", help="All accounts of a participant, later ones too; may be repeated."),
 ]
 
 
@@ -46,18 +48,24 @@ def reinstate(account: AccountIds = None, participant: Participants = None) -> N
 
 
 def _publish(account_ids: list[str], participants: list[str], status: AccountStatus) -> None:
-    settings = Settings.read()
+    known = list(_known(Settings.read()).values())
     meant = [
         account
-        for account in _known(settings).values()
-        if (account.account_id in account_ids or account.participant_id in participants)
-        and account.status not in {status, AccountStatus.CLOSED}
+        for account in known
+        if account.account_id in account_ids and account.status not in {status, AccountStatus.CLOSED}
     ]
-    if not meant:
+    if not meant and not participants:
         msg = f"No account that is meant can become {status}."
         raise CliError(msg, "`bourse tail accounts --from-start --until-idle 1` shows every account.")
-    Sender(Topic.ACCOUNTS).send(*(replace(account, status=status) for account in meant))
-    out.print(f"Published {counted(len(meant), 'account')} as {status}.")
+    if meant:
+        Sender(Topic.ACCOUNTS).send(*(replace(account, status=status) for account in meant))
+        out.print(f"Published {counted(len(meant), 'account')} as {status}.")
+    for participant_id in participants:
+        Sender(Topic.PARTICIPANTS).send(Participant(participant_id, status))
+        own = sum(account.participant_id == participant_id for account in known)
+        out.print(
+            f"Published participant {participant_id} as {status}: {counted(own, 'account')} now, and later ones."
+        )
 
 
 def _known(settings: Settings) -> dict[str, Account]:

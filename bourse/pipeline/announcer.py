@@ -18,6 +18,7 @@ from bourse.schemas.records import (
     AnnouncementKind,
     CorporateAction,
     Instrument,
+    Participant,
     SessionEvent,
     SessionKind,
     TickBand,
@@ -29,7 +30,13 @@ MAX_SETTLEMENT_DAYS: Final = 30
 MAX_TICK_BANDS: Final = 100
 BREAKER_LEVELS: Final = range(1, 4)
 
-Content: TypeAlias = tuple[AnnouncementKind, Instrument | None, CorporateAction | None, SessionEvent | None]
+Content: TypeAlias = tuple[
+    AnnouncementKind,
+    Instrument | None,
+    CorporateAction | None,
+    SessionEvent | None,
+    Participant | None,
+]
 Handle: TypeAlias = Callable[[State, str, str, Record, TimeNs], list[Output]]
 
 
@@ -39,10 +46,12 @@ def announce(partitions: int, topic: str, cause: str, record: Record, time_ns: T
     Raises:
         NotOurs: the record is no reference data, or says something that cannot be.
     """
-    key, (kind, instrument, corporate_action, session) = _content(topic, record)
+    key, (kind, instrument, corporate_action, session, participant) = _content(topic, record)
     outputs = Outputs(cause, LETTER)
     for partition in range(partitions):
-        announcement = Announcement(outputs.next_id(), kind, instrument, corporate_action, session, time_ns)
+        announcement = Announcement(
+            outputs.next_id(), kind, instrument, corporate_action, session, time_ns, participant
+        )
         outputs.put(Topic.ANNOUNCEMENTS, key, announcement, partition)
     return outputs.items
 
@@ -60,16 +69,21 @@ def _content(topic: str, record: Record) -> tuple[str, Content]:
     match record:
         case Instrument():
             _check_instrument(record)
-            return record.symbol, (AnnouncementKind.INSTRUMENT, record, None, None)
+            return record.symbol, (AnnouncementKind.INSTRUMENT, record, None, None, None)
         case CorporateAction():
             _require(is_name(record.symbol), f"malformed symbol {clipped(record.symbol)}")
             _require(is_id(record.action_id), f"malformed action_id {clipped(record.action_id)}")
-            return record.symbol, (AnnouncementKind.CORPORATE_ACTION, None, record, None)
+            return record.symbol, (AnnouncementKind.CORPORATE_ACTION, None, record, None, None)
         case SessionEvent():
             _require(is_name(record.market), f"malformed market {clipped(record.market)}")
             _require(record.symbol is None or is_name(record.symbol), "malformed symbol")
             _check_session(record)
-            return record.market, (AnnouncementKind.SESSION, None, None, record)
+            return record.market, (AnnouncementKind.SESSION, None, None, record, None)
+        case Participant():
+            _require(
+                is_id(record.participant_id), f"malformed participant_id {clipped(record.participant_id)}"
+            )
+            return record.participant_id, (AnnouncementKind.PARTICIPANT, None, None, None, record)
         case _:
             message = f"the announcer has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)

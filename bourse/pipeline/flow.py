@@ -32,6 +32,7 @@ class Keyed(StrEnum):
     ACCOUNT = "account"
     SYMBOL = "symbol"
     MARKET = "market"
+    PARTICIPANT = "participant"
     EVERY_PARTITION = "a copy in every partition"
     ORIGINAL = "original key"
 
@@ -150,6 +151,16 @@ _TOPICS: Final = (
     _account(Topic.ACCOUNTS, records.Account, ("operators",), ("validation",), "Who may trade.")._replace(
         compacted=True
     ),
+    TopicDefinition(
+        Topic.PARTICIPANTS,
+        records.Participant,
+        "participant_id",
+        Keyed.PARTICIPANT,
+        ("operators",),
+        ("announcer",),
+        "Whose accounts may trade.",
+        compacted=True,
+    ),
     _symbol(
         Topic.INSTRUMENTS, records.Instrument, ("operators",), ("announcer",), "What may be traded."
     )._replace(compacted=True),
@@ -223,7 +234,12 @@ def stages(partitions: int) -> tuple[Stage, ...]:
             announcer.LETTER,
             Keyed.EVERY_PARTITION,
             announcer.handler(partitions),
-            (Read(Topic.INSTRUMENTS), Read(Topic.CORPORATE_ACTIONS), Read(Topic.SESSIONS)),
+            (
+                Read(Topic.INSTRUMENTS),
+                Read(Topic.PARTICIPANTS),
+                Read(Topic.CORPORATE_ACTIONS),
+                Read(Topic.SESSIONS),
+            ),
             (Topic.ANNOUNCEMENTS,),
             (),
             "Copies what concerns everybody into every partition.",
@@ -235,7 +251,16 @@ def stages(partitions: int) -> tuple[Stage, ...]:
             validation.handle,
             (Read(Topic.ANNOUNCEMENTS), Read(Topic.ACCOUNTS), Read(Topic.ORDERS)),
             (Topic.VALIDATED, Topic.ORDER_EVENTS),
-            ("accounts", "instruments", "markets", "halts", "message_rates", "client_orders", "sweeps"),
+            (
+                "accounts",
+                "participants",
+                "instruments",
+                "markets",
+                "halts",
+                "message_rates",
+                "client_orders",
+                "sweeps",
+            ),
             "Is this a request that the market can read, at a time when it may be made?",
         ),
         Stage(

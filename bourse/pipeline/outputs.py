@@ -22,6 +22,7 @@ class Topic(StrEnum):
     WALLET_COMMANDS = "wallet-commands"
     WALLET_TRANSACTIONS = "wallet-transactions"
     ACCOUNTS = "accounts"
+    PARTICIPANTS = "participants"
     INSTRUMENTS = "instruments"
     CORPORATE_ACTIONS = "corporate-actions"
     SESSIONS = "sessions"

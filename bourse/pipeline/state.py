@@ -20,6 +20,7 @@ from bourse.schemas.records import (
     MarketState,
     MessageRate,
     Obligation,
+    Participant,
     Position,
     RestingOrder,
     Sweep,
@@ -109,6 +110,7 @@ class State:
         "message_rates",
         "obligations",
         "order_books",
+        "participants",
         "positions",
         "resting_orders",
         "sweeps",
@@ -122,6 +124,7 @@ class State:
         self,
         *,
         accounts: Table[Account],
+        participants: Table[Participant],
         instruments: Table[Instrument],
         markets: Table[MarketState],
         halts: Table[Halt],
@@ -139,6 +142,7 @@ class State:
         books: Table[BookState],
     ) -> None:
         self.accounts = accounts
+        self.participants = participants
         self.instruments = instruments
         self.markets = markets
         self.halts = halts
@@ -164,6 +168,7 @@ class State:
         """Return an empty state whose tables live in memory."""
         return cls(
             accounts=MemoryTable(),
+            participants=MemoryTable(),
             instruments=MemoryTable(),
             markets=MemoryTable(),
             halts=MemoryTable(),

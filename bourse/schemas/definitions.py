@@ -29,6 +29,7 @@ TOPIC_RECORDS: Final = (
     "WalletCommand",
     "WalletTransaction",
     "Account",
+    "Participant",
     "Instrument",
     "CorporateAction",
     "SessionEvent",

@@ -33,11 +33,12 @@ class AccountType(StrEnum):
 
 
 class AnnouncementKind(StrEnum):
-    """Which of the three an announcement carries."""
+    """Which of the four an announcement carries."""
 
     INSTRUMENT = "INSTRUMENT"
     CORPORATE_ACTION = "CORPORATE_ACTION"
     SESSION = "SESSION"
+    PARTICIPANT = "PARTICIPANT"
 
 
 class CorporateActionType(StrEnum):
@@ -464,6 +465,13 @@ class Account(Record, frozen=True, gc=False):
     max_messages_per_second: int | None = None
 
 
+class Participant(Record, frozen=True, gc=False):
+    """A firm whose accounts trade, and whether they may."""
+
+    participant_id: str
+    status: AccountStatus = AccountStatus.ACTIVE
+
+
 class TickBand(Record, frozen=True, gc=False):
     """The tick size of prices from one price on."""
 
@@ -533,6 +541,7 @@ class Announcement(Record, frozen=True, gc=False):
     corporate_action: CorporateAction | None = None
     session: SessionEvent | None = None
     event_time_ns: TimeNs = TimeNs(0)
+    participant: Participant | None = None
 
 
 class MarketDataEvent(Record, frozen=True, gc=False):
@@ -800,6 +809,7 @@ TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (
     WalletCommand,
     WalletTransaction,
     Account,
+    Participant,
     Instrument,
     CorporateAction,
     SessionEvent,

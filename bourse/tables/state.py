@@ -15,6 +15,7 @@ from bourse.tables.instruments import INSTRUMENTS
 from bourse.tables.markets import MARKETS
 from bourse.tables.message_rates import MESSAGE_RATES
 from bourse.tables.obligations import OBLIGATIONS
+from bourse.tables.participants import PARTICIPANTS
 from bourse.tables.positions import POSITIONS
 from bourse.tables.resting_orders import RESTING_ORDERS
 from bourse.tables.store import Store
@@ -26,6 +27,7 @@ from bourse.tables.wallets import WALLETS
 
 TABLES: Final[tuple[TableSpec[Any], ...]] = (
     ACCOUNTS,
+    PARTICIPANTS,
     INSTRUMENTS,
     MARKETS,
     HALTS,
@@ -61,6 +63,7 @@ def _state(store: Store) -> State:
     tables = store.tables
     return State(
         accounts=tables["accounts"],
+        participants=tables["participants"],
         instruments=tables["instruments"],
         markets=tables["markets"],
         halts=tables["halts"],

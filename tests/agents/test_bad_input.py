@@ -173,7 +173,7 @@ def test_a_record_that_is_bigger_than_kafka_takes_back_stops_nobody(open_market:
 
 def test_poison_in_every_other_topic_becomes_a_dead_letter(open_market: Workers) -> None:
     workers = open_market
-    topics = ["accounts", "wallet-commands", "instruments", "sessions", "corporate-actions"]
+    topics = ["accounts", "participants", "wallet-commands", "instruments", "sessions", "corporate-actions"]
     topics += ["risk-approved", "trades", "releases"]
     for topic in topics:
         workers.raw(topic, b"A", b"\0\0\0", workers.wire.partition_of["A"])

@@ -101,10 +101,18 @@ def test_the_kill_switch_stops_all_accounts_of_a_participant(
     def statuses() -> dict[str, str]:
         return {value["account_id"]: value["status"] for value in published("accounts")}
 
-    assert bourse("accounts", "suspend", "--participant", "P").code == 0
-    assert statuses() == {"A1": "SUSPENDED", "A2": "SUSPENDED", "A3": "ACTIVE", "A4": "CLOSED"}
+    def participants() -> list[tuple[str, str]]:
+        return [(value["participant_id"], value["status"]) for value in published("participants")]
+
+    suspended = bourse("accounts", "suspend", "--participant", "P", "--account", "A1", "--account", "A4")
+    assert suspended.code == 0
+    assert "participant P as SUSPENDED: 3 accounts now, and later ones" in suspended.out
+    assert statuses() == {"A1": "SUSPENDED", "A2": "ACTIVE", "A3": "ACTIVE", "A4": "CLOSED"}
+    assert participants() == [("P", "SUSPENDED")]
     assert bourse("accounts", "reinstate", "--account", "A1").code == 0
-    assert statuses() == {"A1": "ACTIVE", "A2": "SUSPENDED", "A3": "ACTIVE", "A4": "CLOSED"}
+    assert bourse("accounts", "reinstate", "--participant", "P").code == 0
+    assert statuses() == {"A1": "ACTIVE", "A2": "ACTIVE", "A3": "ACTIVE", "A4": "CLOSED"}
+    assert participants() == [("P", "SUSPENDED"), ("P", "ACTIVE")]
     latest = [value for value in published("accounts") if value["account_id"] == "A1"][-1]
     assert latest["max_open_orders"] == 7
     again = bourse("accounts", "reinstate", "--account", "A4")

@@ -14,8 +14,8 @@ from bourse.settings import Settings
 
 CONTRACT = {
     "orders", "validated", "risk-approved", "trades", "positions", "settlements", "releases", "order-events",
-    "wallet-commands", "wallet-transactions", "accounts", "instruments", "corporate-actions", "sessions",
-    "announcements", "market-data", "tape", "book-updates", "dead-letters", "changelog",
+    "wallet-commands", "wallet-transactions", "accounts", "participants", "instruments", "corporate-actions",
+    "sessions", "announcements", "market-data", "tape", "book-updates", "dead-letters", "changelog",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_the_file_names_every_topic_of_the_contract() -> None:
 
 def test_reference_data_and_state_are_compacted_and_nothing_else() -> None:
     compacted = {t.name for t in wanted_topics(Settings()) if t.config["cleanup.policy"] == "compact"}
-    assert compacted == {"accounts", "instruments", "changelog"}
+    assert compacted == {"accounts", "participants", "instruments", "changelog"}
 
 
 def test_a_dead_letter_has_room_for_the_largest_record_of_any_other_topic() -> None:
@@ -114,7 +114,7 @@ def test_topics_that_are_not_made_yet_are_said_to_be_missing(
 def test_the_command_prints_a_table_and_fails_when_a_check_does(kafka: Settings, bourse: Callable) -> None:
     ran = bourse("topics", "apply", "--check")
     assert ran.code == 1
-    assert "20 of 20 topics are not as topics.toml wants them" in ran.err
+    assert "21 of 21 topics are not as topics.toml wants them" in ran.err
     ran = bourse("topics", "apply")
     assert ran.code == 0
     assert ran.out.count("made") == 20

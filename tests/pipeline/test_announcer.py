@@ -16,6 +16,7 @@ from bourse.schemas.records import (
     CorporateActionType,
     Halt,
     Instrument,
+    Participant,
     SessionKind,
     TickBand,
 )
@@ -30,6 +31,11 @@ ACTION = CorporateAction("x1", "AAA", CorporateActionType.SPLIT, MONDAY)
     [
         (INSTRUMENT, "AAA", Announcement("s/0/0/a0", AnnouncementKind.INSTRUMENT, INSTRUMENT)),
         (ACTION, "AAA", Announcement("s/0/0/a0", AnnouncementKind.CORPORATE_ACTION, None, ACTION)),
+        (
+            Participant("P"),
+            "P",
+            Announcement("s/0/0/a0", AnnouncementKind.PARTICIPANT, participant=Participant("P")),
+        ),
         (
             session(SessionKind.OPEN),
             "XONE",
@@ -99,6 +105,7 @@ def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, obj
     [
         msgspec.structs.replace(ACTION, symbol="A A"),
         msgspec.structs.replace(ACTION, action_id=""),
+        Participant(""),
         session(SessionKind.OPEN, market="X/Y"),
         session(SessionKind.OPEN, symbol=""),
         session(SessionKind.OPEN, dt.date.max),

@@ -20,6 +20,8 @@ from bourse.schemas.records import (
     Halt,
     Instrument,
     OrderAction,
+    OrderEvent,
+    Participant,
     SessionKind,
     ValidatedOrder,
 )
@@ -61,6 +63,59 @@ def test_an_account_that_may_trade_no_more_has_its_orders_taken_back_once(status
         event_time_ns=5,
     )
     learn(state, stopped)
+
+
+def publish(state: State, status: AccountStatus, participant_id: str = "P") -> list[ValidatedOrder]:
+    """Announce a participant, and return the messages that this makes."""
+    participant = Participant(participant_id, status)
+    news = Announcement("participants/0/3/a1", AnnouncementKind.PARTICIPANT, participant=participant)
+    outputs = validation.handle(state, "announcements", news.event_id, news, 5)
+    return [record for _, _, record, _ in outputs if isinstance(record, ValidatedOrder)]
+
+
+def refusals(state: State, *account_ids: str) -> list[str | None]:
+    orders = [new_order("c", account_id=account_id) for account_id in account_ids]
+    answers = [validation.handle(state, "orders", "orders/0/1", order, 5)[0][2] for order in orders]
+    return [answer.reason if isinstance(answer, OrderEvent) else None for answer in answers]
+
+
+def test_all_accounts_of_a_suspended_participant_have_their_orders_taken_back_once() -> None:
+    state = ready_state()
+    for account in (Account("P1", participant_id="P"), Account("P2", participant_id="P"), Account("Q1")):
+        learn(state, account)
+    learn(state, Account("P3", participant_id="P", status=AccountStatus.SUSPENDED))
+    taken_back = publish(state, AccountStatus.SUSPENDED)
+    assert [(order.action, order.account_id) for order in taken_back] == [
+        (OrderAction.MASS_CANCEL, "P1"),
+        (OrderAction.MASS_CANCEL, "P2"),
+    ]
+    assert len({order.order_id for order in taken_back}) == len({order.event_id for order in taken_back}) == 2
+    assert publish(state, AccountStatus.SUSPENDED) == publish(state, AccountStatus.CLOSED) == []
+    assert publish(state, AccountStatus.ACTIVE) == []
+
+
+def test_an_account_trades_while_it_and_its_participant_are_active() -> None:
+    state = ready_state()
+    learn(state, Account("P1", participant_id="P"))
+    publish(state, AccountStatus.SUSPENDED)
+    learn(state, Account("P2", participant_id="P"))  # opened later
+    learn(state, Account("Q1", participant_id="Q"))
+    assert refusals(state, "P1", "P2", "Q1") == ["ACCOUNT_SUSPENDED", "ACCOUNT_SUSPENDED", None]
+    learn(state, Account("P2", participant_id="P", status=AccountStatus.CLOSED))
+    assert refusals(state, "P2") == ["ACCOUNT_SUSPENDED"]  # the first of two reasons
+    publish(state, AccountStatus.ACTIVE)
+    assert refusals(state, "P1", "P2") == [None, "ACCOUNT_CLOSED"]
+    publish(state, AccountStatus.CLOSED)
+    assert refusals(state, "P1") == ["ACCOUNT_CLOSED"]
+
+
+def test_an_account_that_goes_over_to_a_suspended_participant_has_its_orders_taken_back() -> None:
+    state = ready_state()
+    publish(state, AccountStatus.SUSPENDED)
+    learn(state, Account("Q1", participant_id="Q"))
+    moved = Account("Q1", participant_id="P")
+    ((_, key, _, _),) = validation.handle(state, "accounts", "accounts/2/7", moved, 5)
+    assert key == "Q1"
 
 
 @pytest.mark.parametrize("account_id", ["", "a/b", "a b", "x" * 65])

@@ -17,6 +17,7 @@ from bourse.schemas.records import (
     Order,
     OrderAction,
     OrderType,
+    Participant,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -53,15 +54,16 @@ def _malformed(field: str, text: str) -> Refusal:
     return Refusal(Reason.MALFORMED_ID, f"{field} {clipped(text)} is not 1 to 64 printable ASCII characters")
 
 
-def account_refusal(account: Account) -> Refusal | None:
-    """Refuse new risk to accounts that are not active."""
-    match account.status:
-        case AccountStatus.ACTIVE:
-            return None
-        case AccountStatus.SUSPENDED:
-            return Refusal(Reason.ACCOUNT_SUSPENDED, f"account {account.account_id} is suspended")
-        case AccountStatus.CLOSED:  # pragma: no branch - mypy proves that there is no other
-            return Refusal(Reason.ACCOUNT_CLOSED, f"account {account.account_id} is closed")
+def account_refusal(account: Account, participant: Participant | None) -> Refusal | None:
+    """Refuse new risk to accounts that are not active, or whose participant is not; nobody need publish participants."""
+    own, firm = account.status, AccountStatus.ACTIVE if participant is None else participant.status
+    if own is firm is AccountStatus.ACTIVE:
+        return None
+    is_own = firm is AccountStatus.ACTIVE or own is AccountStatus.SUSPENDED
+    who = f"account {account.account_id}" if is_own else f"participant {account.participant_id}"
+    if AccountStatus.SUSPENDED in {own, firm}:
+        return Refusal(Reason.ACCOUNT_SUSPENDED, f"{who} is suspended")
+    return Refusal(Reason.ACCOUNT_CLOSED, f"{who} is closed")
 
 
 def target_refusal(order: Order, symbol: str, side: Side | None) -> Refusal | None:

@@ -8,7 +8,7 @@ import msgspec
 from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.digests import order_digest
 from bourse.pipeline.forms import clipped
-from bourse.pipeline.ids import order_id, pair_key, shortened
+from bourse.pipeline.ids import order_id, pair_key
 from bourse.pipeline.markets import (
     business_date,
     entry_refusal,
@@ -82,9 +82,8 @@ def decide(state: State, outputs: Outputs, cause: str, order: Order, time_ns: Ti
     state.client_orders.put(key, _answer(request))
 
 
-def cancel_all(outputs: Outputs, cause: str, account: Account, time_ns: TimeNs) -> None:
+def cancel_all(outputs: Outputs, own_id: str, account: Account, time_ns: TimeNs) -> None:
     """Take back every live order of an account that may trade no more, by a mass cancel in the account's name."""
-    own_id = shortened(cause)
     outputs.put(
         Topic.VALIDATED,
         account.account_id,
@@ -106,7 +105,8 @@ def _account(state: State, order: Order, time_ns: TimeNs) -> Account | Refusal:
         return Refusal(Reason.UNKNOWN_ACCOUNT, f"there is no account {order.account_id}")
     if order.action in checks.TAKING_BACK:
         return account
-    return checks.account_refusal(account) or rate_refusal(state, account, time_ns) or account
+    participant = state.participants.get(account.participant_id)
+    return checks.account_refusal(account, participant) or rate_refusal(state, account, time_ns) or account
 
 
 def _instrument(state: State, symbol: str | None) -> Instrument | Refusal:

@@ -8,13 +8,14 @@ from bourse.pipeline.forms import are_remarks, clipped, is_name
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
+from bourse.pipeline.validation.checks import account_refusal
 from bourse.schemas.records import (
     Account,
-    AccountStatus,
     Announcement,
     Halt,
     Instrument,
     MarketState,
+    Participant,
     SessionEvent,
     SessionKind,
 )
@@ -38,8 +39,22 @@ def learn_account(state: State, account: Account) -> bool:
         raise NotOurs(message)
     before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
-    was_active = before is not None and before.status is AccountStatus.ACTIVE
-    return was_active and account.status is not AccountStatus.ACTIVE
+    return before is not None and _may_trade(state, before) and not _may_trade(state, account)
+
+
+def learn_participant(state: State, participant: Participant) -> list[Account]:
+    """Keep a participant as it is now; return its accounts in this partition that may no longer trade because of that.
+
+    Accounts that open later are found suspended by their participant when they send an order.
+    """
+    own = [row for _, row in state.accounts.scan("") if row.participant_id == participant.participant_id]
+    could = [account for account in own if _may_trade(state, account)]
+    state.participants.put(participant.participant_id, participant)
+    return [account for account in could if not _may_trade(state, account)]
+
+
+def _may_trade(state: State, account: Account) -> bool:
+    return account_refusal(account, state.participants.get(account.participant_id)) is None
 
 
 def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
