@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from bourse.audit.entries import CHANGELOG, TOPIC_RECORDS, Entry
-from bourse.schemas.jsonform import JsonFormError, from_json
+from bourse.schemas.jsonform import JsonFormError, from_json, text_reader
 from bourse.schemas.records import Record
 
 
@@ -27,8 +27,8 @@ class Line(msgspec.Struct, frozen=True):
     value_base64: str | None = None
 
 
-_decode = msgspec.json.Decoder(Line).decode
-_decode_value = msgspec.json.Decoder().decode
+_read_line = text_reader(Line)
+_read_value = text_reader(object)
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -38,8 +38,8 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Entry]:
         if not text.strip():
             continue
         try:
-            line = _decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            line = _read_line(text)
+        except JsonFormError as error:
             message = f"line {number}: {error}"
             raise JsonFormError(message) from error
         if line.topic == CHANGELOG:
@@ -59,7 +59,7 @@ def _record(line: Line) -> tuple[Record | None, bytes | None]:
         return None, base64.b64decode(line.value_base64)
     value = bytes(line.value)
     try:
-        record = from_json(TOPIC_RECORDS[line.topic], _decode_value(value))
+        record = from_json(TOPIC_RECORDS[line.topic], _read_value(value))
     except JsonFormError:
         return None, value
     return record, None

@@ -14,16 +14,22 @@ from bourse.cli.lines import read_lines
 from bourse.cli.wire import Wire, definition
 from bourse.pipeline.flow import Keyed, TopicDefinition, key_of
 from bourse.schemas.codec import EncodeError
-from bourse.schemas.jsonform import Event, JsonFormError, from_json
+from bourse.schemas.jsonform import JsonFormError, from_json, text_reader
 
 # So many records are kept from the check for the sending (some hundred megabytes); a longer file is read again.
 HELD_RECORDS = 1_000_000
 
 
-class Line(Event, frozen=True):
+class Line(msgspec.Struct, frozen=True):
     """A line as `bourse tail --json` writes it; where a record was says where it goes only if its key does not."""
 
+    topic: str
+    value: dict[str, object]
+    key: str | None = None
     partition: int | None = None
+
+
+_read_line = text_reader(Line)
 
 
 class Outgoing(NamedTuple):
@@ -43,7 +49,6 @@ class EventFile:
         self._path = path
         self._wire = wire
         self._partitions = partitions
-        self._decode = msgspec.json.Decoder(Line).decode
         self._held: list[Outgoing] | None = []
         self.count = 0
         for record in self._read():
@@ -65,12 +70,12 @@ class EventFile:
             if line.strip():
                 try:
                     yield from self._outgoing(line)
-                except (JsonFormError, EncodeError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+                except (JsonFormError, EncodeError) as error:
                     msg = f"{self._path}, line {number}: {error}."
                     raise CliError(msg, "Nothing was published.") from None
 
     def _outgoing(self, text: bytes) -> Iterator[Outgoing]:
-        line = self._decode(text)
+        line = _read_line(text)
         topic = _topic_of(line)
         record = from_json(topic.record_type, line.value)
         key = line.key if line.key is not None else key_of(topic, record)

@@ -51,7 +51,7 @@ def _writing(file: Path | None) -> Iterator[IO[bytes]]:
     if file is None:
         yield sys.stdout.buffer
         return
-    draft = file.with_name(f"{file.name}.part")
+    draft = file.parent / f"{file.name}.part"
     try:
         with draft.open("wb") as output:
             yield output

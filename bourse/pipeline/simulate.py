@@ -27,7 +27,7 @@ from bourse.pipeline.ids import position
 from bourse.pipeline.letters import dead_letter
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.state import State
-from bourse.schemas.jsonform import JsonFormError, event_line, from_json, to_json_bytes
+from bourse.schemas.jsonform import JsonFormError, event_line, from_json, text_reader, to_json_bytes
 from bourse.schemas.units import TimeNs
 
 PARTITION: Final = 0
@@ -68,7 +68,8 @@ class _Input(NamedTuple):
     writer: str | None
 
 
-_read_line = msgspec.json.Decoder(_Line).decode
+_read_line = text_reader(_Line)
+_read_value = text_reader(object)
 _READERS: Final = {
     topic: tuple((stage, read) for stage in STAGES for read in stage.reads if read.topic is topic)
     for topic in Topic
@@ -122,14 +123,11 @@ class Simulation:
 
     def feed_line(self, line: bytes) -> list[SimEvent]:
         """Take in one line of an event file; a value that is no record of its topic is a dead letter."""
-        try:
-            read = _read_line(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise JsonFormError(str(error)) from error
+        read = _read_line(line)
         definition = _definition(read.topic)
         original = bytes(read.value)
         try:
-            record = from_json(definition.record_type, msgspec.json.decode(original))
+            record = from_json(definition.record_type, _read_value(original))
         except JsonFormError as error:
             return self._undecodable(definition, read, original, str(error))
         return self._take(SimEvent(definition.name, read.key, record, read.timestamp_ms), original)

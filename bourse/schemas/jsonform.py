@@ -7,7 +7,7 @@ Avro's own JSON form, `{"long": 5}`. Refuses to know which topic carries which r
 
 import base64
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Final, TypeVar, cast
 
@@ -28,6 +28,7 @@ from bourse.schemas.units import INT64_MAX, INT64_MIN
 from bourse.schemas.wire import EPOCH_ORDINAL
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 Read = Callable[[object], object]
 
@@ -36,16 +37,7 @@ class JsonFormError(ValueError):
     """JSON that is not the form of the record; the text names the field, or the line of a file."""
 
 
-class Event(msgspec.Struct, frozen=True):
-    """One line of an event file: a record of a topic in JSON form."""
-
-    topic: str
-    value: dict[str, object]
-    key: str | None = None
-
-
 _SHOWN: Final = 100
-_event_decoder: Final = msgspec.json.Decoder(Event)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -69,23 +61,20 @@ def event_line(topic: str, key: str | None, record: Record) -> bytes:
     return _encoder.encode({"topic": topic, "key": key, "value": record}) + b"\n"
 
 
-def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Yield the events of a file's lines, empty ones skipped; JsonFormError names the line (from 1)."""
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield _event_decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                message = f"line {number}: {error}"
-                raise JsonFormError(message) from error
+def text_reader(form: type[T]) -> Callable[[bytes], T]:
+    """Return what reads JSON texts of a form, lines of an event file for one; it raises JsonFormError for all others."""
+    decode = msgspec.json.Decoder(form).decode
 
+    def read(text: bytes) -> T:
+        try:
+            return decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JsonFormError(str(error)) from error
+        except RecursionError as error:
+            message = "it is nested too deeply"
+            raise JsonFormError(message) from error
 
-def event_record(event: Event, topics: Mapping[str, type[Record]]) -> Record:
-    """Return the record of an event; JsonFormError where no record is known for its topic."""
-    if event.topic not in topics:
-        message = f"no such topic: {event.topic!r}"
-        raise JsonFormError(message)
-    return from_json(topics[event.topic], event.value)
+    return read
 
 
 @cache

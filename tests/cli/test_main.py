@@ -138,6 +138,7 @@ def test_files_that_cannot_be_read_or_written_are_named(
     broken = tmp_path / "broken.jsonl.gz"
     broken.write_bytes(b"no gzip")
     assert "broken.jsonl.gz cannot be read: Not a gzipped file" in bourse("simulate", str(broken)).err
+    assert "cannot be written" in bourse("simulate", str(events), "--out", ".").err
     ran = bourse("simulate", str(events), "--out", str(tmp_path / "none" / "out.jsonl"))
     assert "out.jsonl cannot be written: No such file or directory" in ran.err
 

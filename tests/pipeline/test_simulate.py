@@ -207,7 +207,10 @@ def dead_letter(*lines: bytes) -> tuple[dict[str, object], object]:
     return value, output["key"]
 
 
-@pytest.mark.parametrize("value", ["null", '{"account_id": 5}', '{"account_id":"A","no_such_field":1}', "[]"])
+@pytest.mark.parametrize(
+    "value",
+    ["null", '{"account_id":1e400}', '{"account_id": 5}', '{"account_id":"A","no_such_field":1}', "[]"],
+)
 def test_a_value_that_is_no_record_of_its_topic_is_a_dead_letter(value: str) -> None:
     raw = f'{{"topic": "accounts", "key": "A", "value": {value}, "timestamp_ms": 9}}'.encode()
     letter, key = dead_letter(line("accounts", account_id="ANN"), raw)

@@ -9,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bourse.schemas.jsonform import (
-    Event,
     JsonFormError,
     event_line,
-    event_record,
     from_json,
-    read_events,
+    text_reader,
     to_json,
     to_json_bytes,
 )
@@ -34,7 +32,6 @@ from bourse.schemas.records import (
     SessionKind,
     Side,
     TimeInForce,
-    Trade,
 )
 
 ALL_RECORDS = TOPIC_RECORDS + ROW_RECORDS
@@ -194,32 +191,38 @@ def test_what_is_wrong_inside_a_record_is_named_by_its_path() -> None:
         from_json(Hold, 5)
 
 
-def test_event_files_are_read_line_by_line() -> None:
-    lines = [
-        b'{"topic": "orders", "value": {"action": "NEW"}}\n',
-        b"\n",
-        b'{"topic":"t","key":"k","value":{}}',
-    ]
-    assert list(read_events(lines)) == [Event("orders", {"action": "NEW"}), Event("t", {}, "k")]
+class Line(msgspec.Struct):
+    topic: str
+    value: dict[str, object]
+    key: str | None = None
+
+
+read_line = text_reader(Line)
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b"5", b'{"topic": "orders"}', b'{"topic": 5, "value": {}}', b'{"topic": "\xff", "value": {}}'],
+    [
+        b"",
+        b"{",
+        b"5",
+        b'{"topic": "orders"}',
+        b'{"topic": 5, "value": {}}',
+        b'{"topic": "\xff", "value": {}}',
+        b'{"topic": "\\ud800", "value": {}}',
+        b'{"topic": "orders", "value": {"quantity": 1e400}}',
+        b'{"topic": "orders", "value": {"quantity": %s}}' % (b"9" * 5_000),
+        b'{"topic": "orders", "value": {"quantity": %s}}' % (b"[" * 100_000),
+    ],
 )
-def test_a_line_that_is_no_event_is_named_by_its_number(line: bytes) -> None:
-    with pytest.raises(JsonFormError, match=r"^line 2: "):
-        list(read_events([b'{"topic": "orders", "value": {}}', line]))
+def test_a_text_that_is_not_of_the_form_is_refused(line: bytes) -> None:
+    with pytest.raises(JsonFormError):
+        read_line(line)
 
 
 def test_a_written_line_is_read_as_the_same_record() -> None:
     order = Order(OrderAction.NEW, "c1", "ACC-1")
-    (event,) = read_events([event_line("orders", "ACC-1", order)])
+    line = read_line(event_line("orders", "ACC-1", order))
 
-    assert (event.topic, event.key) == ("orders", "ACC-1")
-    assert event_record(event, {"orders": Order}) == order
-
-
-def test_an_event_of_an_unknown_topic_is_refused() -> None:
-    with pytest.raises(JsonFormError, match="no such topic: 'order'"):
-        event_record(Event("order", {}), {"orders": Order, "trades": Trade})
+    assert (line.topic, line.key) == ("orders", "ACC-1")
+    assert from_json(Order, line.value) == order
