@@ -252,3 +252,18 @@ class TestOtherEvents:
         heard = calling.send(Announcement("instruments/0/0/a0", AnnouncementKind.INSTRUMENT, gone))
         assert shown(heard) == (OPEN, None)
         assert not calling.tick(1_100).outputs
+
+
+def test_a_pause_that_the_opening_itself_begins_is_not_ended_by_it(exchange: Exchange) -> None:
+    exchange.session(SessionKind.PRE_OPEN)
+    exchange.buy("A1", 5, 100, **BAND)
+    exchange.buy("A1", 5, 80, **BAND)
+    exchange.sell("A2", 5, 100, **BAND)
+    exchange.new(
+        "A3", SELL, 5, 0, order_type=OrderType.STOP, price=None, stop_price=100, time_in_force=GTC, **BAND
+    )
+    heard = exchange.session(OPEN, time_ns=NINE)
+    assert prints(heard) == [(100, 5, True)]
+    assert shown(heard) == (CALL, 1_100)
+    assert prints(exchange.tick(1_100)) == []
+    assert prints(exchange.tick(2_100)) == [(80, 5, True)]

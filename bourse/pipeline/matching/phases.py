@@ -35,8 +35,12 @@ def follow(state: State, outputs: Outputs, cause: str, session: SessionEvent, ti
         turn = Turn(state, outputs, cause, symbol, session.market, time_ns)
         if turn.memory.market == session.market:
             turn.follow(session)
-            wake(turn)
-            _act(turn, session.kind)
+            if session.kind is SessionKind.TICK or session.kind is SessionKind.HALT:
+                wake(turn)
+            else:
+                # It ends what was before it: a pause that it begins itself, by the stops it sets off, goes on.
+                _expire_in_time(turn)
+                _act(turn)
             fire(turn)
             _expire_with_its_instrument(turn, session)
             turn.finish()
@@ -51,9 +55,8 @@ def _concerned(state: State, session: SessionEvent, time_ns: TimeNs) -> list[str
     return [symbol for symbol, row in state.books.scan("") if row.market == session.market]
 
 
-def _act(turn: Turn, kind: SessionKind) -> None:
-    if kind is SessionKind.TICK or kind is SessionKind.HALT:
-        return
+def _act(turn: Turn) -> None:
+    """Enter a phase, or go on in it after a halt."""
     pauses.end(turn)
     before = turn.memory.phase
     match turn.phase:
@@ -71,23 +74,28 @@ def _act(turn: Turn, kind: SessionKind) -> None:
 
 def wake(turn: Turn) -> None:
     """Do what is due since the last message: orders expire, a pause ends, and a halt that has ended lets the book uncross."""
-    _keep_time(turn)
+    _expire_in_time(turn)
+    if turn.is_paused():
+        _end_pause_in_time(turn)
     if turn.memory.is_crossed and turn.is_trading():
         # A circuit breaker ends by itself: no event says so.
         open_book(turn)
         fire(turn)
 
 
-def _keep_time(turn: Turn) -> None:
-    memory = turn.memory
-    if memory.wake_time_ns is None or (now := turn.clock_ns()) < memory.wake_time_ns:
+def _expire_in_time(turn: Turn) -> None:
+    wake_time_ns = turn.memory.wake_time_ns
+    if wake_time_ns is None or (now := turn.clock_ns()) < wake_time_ns:
         return
     for order_id in turn.book.index.take_expired(now):
         order = turn.find(order_id)
         assert order is not None, order_id
         turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
-    until = memory.paused_until_time_ns
-    if until is not None and until <= now and not turn.is_halted():
+
+
+def _end_pause_in_time(turn: Turn) -> None:
+    until = turn.memory.paused_until_time_ns
+    if until is not None and until <= turn.clock_ns() and not turn.is_halted():
         pauses.end_or_extend(turn)
         open_book(turn)
         fire(turn)
