@@ -1,6 +1,7 @@
 """The composition root of a worker: Faust app, engine settings, and one agent for each stage."""
 
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 import faust
@@ -49,6 +50,12 @@ def inner_topics() -> set[Topic]:
     return {hop.topic for hop in hops() if hop.handed_over}
 
 
+def shared_topics() -> set[Topic]:
+    """Return the topics that several stages read."""
+    readers = Counter(read.topic for stage in STAGES for read in stage.reads)
+    return {topic for topic, stages in readers.items() if stages > 1}
+
+
 def create_app(settings: Settings) -> faust.App:
     """Return the Faust app of one worker, ready to start."""
     app = faust.App(
@@ -85,6 +92,7 @@ def _engine_config(settings: Settings, wire: Wire) -> EngineConfig:
         topics=[settings.topic(name) for name in reading_order()],
         open_store=store,
         inner=frozenset(settings.topic(name) for name in inner_topics()),
+        shared=frozenset(settings.topic(name) for name in shared_topics()),
         through_kafka=settings.through_kafka,
         max_records=settings.cycle_max_records,
         max_bytes=settings.cycle_max_bytes,

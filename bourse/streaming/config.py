@@ -18,6 +18,8 @@ class EngineConfig:
     `topics` names every topic that an agent reads, in the order in which frames of one cycle are handled.
     `inner` names those of them that are written under the key they are read under. Their records reach their
     agent in memory, within the transaction that writes them, unless `through_kafka` sends every hop through Kafka.
+    `shared` names those that several agents read: each record of them goes through all of its agents, and through what
+    they hand over, before the next one does, so that no agent sees what another has made of a later record.
     """
 
     brokers: str
@@ -28,6 +30,7 @@ class EngineConfig:
     topics: Sequence[str]
     open_store: StoreFactory
     inner: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
     through_kafka: bool = False
     max_records: int = 5_000
     max_bytes: int = 4_000_000

@@ -329,9 +329,10 @@ class Engine:
         # Offsets and outputs are on their way while later frames are computed: the commit has the less to wait for.
         under_way = [self._in_transaction(lambda: self._send_offsets(offsets))]
         for frame in frames:
-            await self._run(frame)
-            while self._handed:
-                await self._run(self._next_handed())
+            for portion in self._portions(frame):
+                await self._run(portion)
+                while self._handed:
+                    await self._run(self._next_handed())
             under_way.append(self._in_transaction(self._producer.push))
         touched = {frame.partition for frame in frames}
         committing = self._outside.monotonic()
@@ -354,6 +355,12 @@ class Engine:
         store = self.stores[partition]
         producer = self._producer
         return Frame(topic, partition, records, store, producer.queue, producer.produce, self._pass_on)
+
+    def _portions(self, frame: Frame) -> Iterable[Frame]:
+        """Return what of a frame goes through all of its agents at once: all of it, or each record that several share."""
+        if frame.topic not in self.config.shared:
+            return (frame,)
+        return (self._frame(frame.topic, frame.partition, [record]) for record in frame)
 
     async def _run(self, frame: Frame) -> None:
         await self._deliver(frame)

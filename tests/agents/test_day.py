@@ -1,5 +1,6 @@
 """The real trading day through running workers: its known truth, under kills, and equal to the simulation's."""
 
+import datetime as dt
 import json
 import random
 from collections import Counter
@@ -13,7 +14,20 @@ from bourse.pipeline.flow import TOPICS
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import simulate_lines
 from bourse.schemas.jsonform import event_line, from_json
-from bourse.schemas.records import Record, Side, WalletTransaction
+from bourse.schemas.records import (
+    Account,
+    Instrument,
+    Order,
+    OrderAction,
+    Record,
+    SessionEvent,
+    SessionKind,
+    Side,
+    WalletAction,
+    WalletCommand,
+    WalletTransaction,
+)
+from bourse.schemas.units import Price, Quantity, TimeNs
 from bourse.settings import Settings
 from tests.agents.proof import prove
 from tests.agents.workers import Workers
@@ -115,6 +129,57 @@ EXACT = (
     Topic.SETTLEMENTS,
 )
 EXACT = (*EXACT, Topic.TAPE, Topic.BOOK_UPDATES, Topic.ANNOUNCEMENTS)
+
+
+@pytest.mark.parametrize("kafka", [{"BOURSE_PARTITIONS": "1"}], indirect=True)
+def test_announcements_that_come_at_once_do_what_they_do_one_by_one(workers: Workers) -> None:
+    """A closing auction that is halted does not uncross, even if a worker reads of the halt's end in the same cycle."""
+    before = [
+        *known_market(),
+        *(session(kind) for kind in (SessionKind.OPEN, SessionKind.CLOSING_AUCTION)),
+        *(limit_order(account_id, side) for account_id, side in (("A", Side.BUY), ("B", Side.SELL))),
+    ]
+    at_once = [session(kind) for kind in (SessionKind.HALT, SessionKind.CLOSED, SessionKind.RESUME)]
+    workers.start("w0")
+    workers.publish(before)
+    workers.stop("w0")
+    for event in at_once:
+        workers.send(*event)
+    workers.flush()
+    workers.start("w0")
+    workers.drain()
+    expected = [line.strip() for line in simulate_lines(event_line(*event) for event in [*before, *at_once])]
+    for topic in (Topic.BOOK_UPDATES, Topic.TAPE, Topic.RELEASES):
+        found = [event_line(topic, seen.key, seen.record).strip() for seen in workers.read(topic)]
+        assert found == [line for line in expected if line.startswith(f'{{"topic":"{topic}"'.encode())]
+
+
+def known_market() -> Iterator[tuple[str, str, Record]]:
+    """Yield an instrument, and two accounts that can trade it."""
+    yield Topic.INSTRUMENTS, "S", Instrument("S", market="XMAD")
+    for account_id in "AB":
+        yield Topic.ACCOUNTS, account_id, Account(account_id)
+    for account_id, asset in (("A", "EUR"), ("B", "S")):
+        deposit = WalletCommand(WalletAction.DEPOSIT, asset, account_id, asset, 10_000, TimeNs(1))
+        yield Topic.WALLET_COMMANDS, account_id, deposit
+
+
+def session(kind: SessionKind) -> tuple[str, str, Record]:
+    return Topic.SESSIONS, "XMAD", SessionEvent("XMAD", kind, None, dt.date(2019, 5, 23), TimeNs(1))
+
+
+def limit_order(account_id: str, side: Side) -> tuple[str, str, Record]:
+    order = Order(
+        OrderAction.NEW,
+        "c",
+        account_id,
+        symbol="S",
+        side=side,
+        quantity=Quantity(5),
+        price=Price(100),
+        sent_time_ns=TimeNs(1),
+    )
+    return Topic.ORDERS, account_id, order
 
 
 def published(workers: Workers, topic: str) -> Iterator[bytes]:

@@ -4,10 +4,7 @@ import datetime as dt
 
 import pytest
 
-from bourse.pipeline.matching import handle
 from bourse.pipeline.matching.auction import ANY_PRICE, uncrossing
-from bourse.pipeline.outputs import Topic
-from bourse.pipeline.validation import reference
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
@@ -19,7 +16,6 @@ from bourse.schemas.records import (
     Side,
     TimeInForce,
 )
-from bourse.schemas.units import TimeNs
 from tests.matching.exchange import GTC, IOC, Exchange, Heard
 from tests.strategies import DAY, MARKET, SYMBOL
 
@@ -51,33 +47,11 @@ def pairs(heard: Heard) -> list[tuple[str, str, int, int]]:
     ]
 
 
-class TestFrames:
-    def test_a_close_is_a_close_though_validation_has_read_on_to_the_next_opening(
-        self, exchange: Exchange
-    ) -> None:
-        """A worker takes a frame of announcements through validation before matching sees the first of them."""
-        exchange.buy("A1", 5, 90)
-        frame = [exchange.announced(kind) for kind in (CLOSED, OPEN)]
-        for announcement in frame:
-            reference.learn(exchange.state, announcement, TimeNs(0))
-        close, opening = (
-            Heard(handle(exchange.state, Topic.ANNOUNCEMENTS, one.event_id, one, TimeNs(0))) for one in frame
-        )
-        assert close.statuses == [("0-0", "EXPIRED")]
-        assert [update.phase for update in (*close.updates, *opening.updates)] == [CLOSED, OPEN]
-
-    def test_the_clock_is_that_of_the_event_too(self, exchange: Exchange) -> None:
-        exchange.session(OPEN, time_ns=1)
-        exchange.buy("A1", 5, 90, time_in_force=TimeInForce.GTD, expire_time_ns=50)
-        frame = [exchange.announced(SessionKind.TICK, time_ns=time_ns) for time_ns in (40, 60)]
-        for announcement in frame:
-            reference.learn(exchange.state, announcement, announcement.event_time_ns)
-        early, late = (
-            Heard(handle(exchange.state, Topic.ANNOUNCEMENTS, one.event_id, one, one.event_time_ns))
-            for one in frame
-        )
-        assert not early.outputs
-        assert late.statuses == [("0-1", "EXPIRED")]
+def test_an_event_of_one_symbol_tells_its_book_the_time(exchange: Exchange) -> None:
+    exchange.session(OPEN, time_ns=1)
+    exchange.buy("A1", 5, 90, time_in_force=TimeInForce.GTD, expire_time_ns=50)
+    assert not exchange.session(SessionKind.RESUME, SYMBOL, time_ns=49).events
+    assert exchange.session(SessionKind.RESUME, SYMBOL, time_ns=50).statuses == [("0-1", "EXPIRED")]
 
 
 class TestAuctions:

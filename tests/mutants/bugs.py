@@ -54,11 +54,11 @@ BUGS: Final = (
     _bug(
         "offsets are committed before the outputs",
         _ENGINE,
-        "        for frame in frames:\n            await self._run(frame)",
+        "        for frame in frames:\n            for portion in self._portions(frame):",
         "        await under_way.pop()\n"
         "        self._producer.commit()\n"
         "        self._producer.begin()\n"
-        "        for frame in frames:\n            await self._run(frame)",
+        "        for frame in frames:\n            for portion in self._portions(frame):",
     ),
     _bug(
         "offsets are left out of the transaction",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException
 
-from bourse.agents.build import AGENTS, inner_topics, reading_order
+from bourse.agents.build import AGENTS, inner_topics, reading_order, shared_topics
 from bourse.agents.runner import StageRunner
 from bourse.agents.wire import Wire
 from bourse.pipeline.flow import stages
@@ -201,6 +201,7 @@ class Process:
             topics=[str(topic) for topic in reading_order()],
             open_store=store,
             inner=frozenset(str(topic) for topic in inner_topics()),
+            shared=frozenset(str(topic) for topic in shared_topics()),
             through_kafka=self.through_kafka,
             max_records=plan.max_records,
             outside=Outside(

@@ -103,14 +103,8 @@ class Turn:
         self.touched: dict[tuple[Side, Price], tuple[int, int]] = {}  # each level as it was before
 
     def follow(self, session: SessionEvent) -> None:
-        """Take date, clock and phase as a session event says.
-
-        Validation takes a whole frame of announcements before matching sees the first of them, so that its tables may be
-        phases ahead: the book goes by the events that it has seen itself.
-        """
+        """Take date and clock as a session event says, which may be for one symbol and so not move its market's."""
         self.trade_date, self._session_time_ns = session.business_date, self.time_ns
-        is_phase = session.kind not in {SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK}
-        self.enter_phase(session.kind if is_phase else self.memory.phase)
 
     def enter_phase(self, session_phase: SessionKind) -> None:
         """Be in the phase that a session has put the instrument in, or in the call of a pause meanwhile."""
