@@ -54,6 +54,7 @@ check: setup  ## Format, lint, types, import rules, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m bourse.schemas.generate --check
 	$(BIN)/python -m bourse.cli.flow --check

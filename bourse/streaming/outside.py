@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from bourse.streaming.errors import CallHangs
 
 T = TypeVar("T")
-ClientSettings = dict[str, str | int | bool]
+ClientSettings = dict[str, str | int | float | bool]
 
 
 class Thread(Protocol):

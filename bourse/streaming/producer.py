@@ -11,13 +11,14 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import TransactionFailed
+from bourse.streaming.outside import ClientSettings
 
 DeliveryCallback = Callable[[object, object], None]
 _PUSH_SECONDS = 0.01
 """While it flushes, librdkafka does not linger, and it sends a request per partition, five at a time."""
 
 
-def producer_settings(config: EngineConfig) -> dict[str, str | int | bool]:
+def producer_settings(config: EngineConfig) -> ClientSettings:
     """Return librdkafka's settings for the worker's one producer."""
     return {
         "bootstrap.servers": config.brokers,

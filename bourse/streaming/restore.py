@@ -4,6 +4,8 @@ A store is finished only at the changelog's high watermark, not at its last stab
 transaction is open, records that others have committed behind it are not readable yet, and a store without them
 would be wrong. The transaction's time-out bounds the wait.
 """
+# Kafka's clients type offsets to ask for as ones that may be missing.
+# pyright: reportArgumentType=false
 
 from collections.abc import Iterable
 from dataclasses import dataclass
