@@ -1,4 +1,4 @@
-"""The outside cases of `matching.jsonl`: what each one needs, and its translation into our messages.
+"""The outside cases of `matching.jsonl` and `further.jsonl`: what each one needs, and its translation into our messages.
 
 Each case has its source, licence and commit beside it in the file. Conventions that differ are translated here:
 `qty` of a modify is the open quantity after the change, ours is the new total with what is filled included; a reduce
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-CASES: Final = Path(__file__).parent / "matching.jsonl"
+FILES: Final = ("matching.jsonl", "further.jsonl")
 
 REASONS: Final = {
     "UNKNOWN_ORDER": "ORDER_FINISHED",
@@ -37,6 +37,8 @@ class Op(msgspec.Struct, rename={"order_type": "type", "quantity": "qty", "time_
     stop: int | None = None
     peak: int | None = None
     stp: str | None = None
+    trail: int | None = None
+    oco: str | None = None
     expiry: int | None = None
     reserve_price: int | None = None
     post_only: bool = False
@@ -124,14 +126,18 @@ class Case(msgspec.Struct):
 
 
 def load() -> list[Case]:
-    """Return every case of the file."""
+    """Return every case of the files."""
     decode = msgspec.json.Decoder(Case).decode
-    return [decode(line) for line in CASES.read_text().splitlines()]
+    return [decode(line) for line in _lines()]
 
 
 def sources() -> list[dict[str, str]]:
     """Return where each case was taken from."""
-    return [json.loads(line)["source"] for line in CASES.read_text().splitlines()]
+    return [json.loads(line)["source"] for line in _lines()]
+
+
+def _lines() -> list[str]:
+    return [line for name in FILES for line in (Path(__file__).parent / name).read_text().splitlines()]
 
 
 def waits_for(case: Case) -> frozenset[str]:

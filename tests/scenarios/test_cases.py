@@ -44,12 +44,12 @@ def named(cases: Iterable[Case]) -> pytest.MarkDecorator:
 
 
 def test_every_case_has_its_source() -> None:
-    assert len(EVERY) == len(sources()) == 40
+    assert len(EVERY) == len(sources()) == 72
     assert all(source["repo"] and source["licence"] for source in sources())
 
 
 def test_which_cases_run_and_what_the_others_wait_for() -> None:
-    assert (len(BOOK), len(WALLET)) == (35, 2)
+    assert (len(BOOK), len(WALLET)) == (67, 2)
     waiting = Counter(" + ".join(sorted(waits_for(case))) for case in EVERY if waits_for(case))
     assert waiting == {"reserve prices": 1, "fees per lot": 1, "fees per lot + reserve prices": 1}
     assert waiting.total() + len(READY) == len(EVERY)
@@ -96,6 +96,8 @@ class Played:
             order_type=OrderType(op.order_type),
             time_in_force=TimeInForce(op.time_in_force),
             stop_price=op.stop,
+            trail_amount=op.trail,
+            oco_group=op.oco,
             display_quantity=op.peak,
             post_only=op.post_only,
             self_trade_prevention=SelfTradePrevention(op.stp or "NONE"),
