@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.orders import market, orders, reference_data
 from bench.stack import Stack, add_code_option, publish, stack
 from bourse.agents.wire import Wire
+from bourse.pipeline.flow import STAGES, Keyed
+from bourse.pipeline.outputs import Topic
 from bourse.schemas.records import Order
 from bourse.settings import PROJECT_ROOT
 
@@ -42,18 +44,10 @@ class Throughput:
         ]
 
 
-OUTPUTS = (
-    "validated",
-    "risk-approved",
-    "trades",
-    "positions",
-    "settlements",
-    "releases",
-    "order-events",
-    "wallet-transactions",
-    "tape",
-    "book-updates",
+OUTPUTS = frozenset(
+    topic for stage in STAGES if stage.keyed is not Keyed.EVERY_PARTITION for topic in stage.writes
 )
+"""What orders become, stage by stage."""
 
 
 def preload(made: Stack, wire: Wire, count: int) -> None:
@@ -87,10 +81,10 @@ def run(
         made.drain()
         cpu, peak, broker = made.cpu_seconds(), made.peak_mib(), made.broker_seconds() - broker
         sizes = {topic: made.timestamps(topic) for topic in OUTPUTS}
-        begin, end = min(sizes["validated"]), max(sizes["settlements"])
+        begin, end = min(sizes[Topic.VALIDATED]), max(sizes[Topic.SETTLEMENTS])
         return Throughput(
             count,
-            len(sizes["trades"]) // 2,
+            len(sizes[Topic.TRADES]) // 2,
             sum(map(len, sizes.values())),
             (end - begin) / 1000,
             cpu,
