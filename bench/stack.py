@@ -24,7 +24,6 @@ from bourse.cli.topic_settings import wanted_topics
 from bourse.settings import PROJECT_ROOT, Settings
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 COMPILED = PROJECT_ROOT / ".bourse" / "compiled"
 """Where `make compiled` puts the compiled modules."""
 

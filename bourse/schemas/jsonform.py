@@ -41,11 +41,6 @@ _SHOWN: Final = 100
 _encoder: Final = msgspec.json.Encoder()
 
 
-def to_json(record: Record) -> dict[str, object]:
-    """Return the JSON form of a record as plain values."""
-    return cast("dict[str, object]", msgspec.to_builtins(record))
-
-
 def to_json_bytes(record: Record) -> bytes:
     """Return the JSON form of a record as one line of text, without its end."""
     return _encoder.encode(record)

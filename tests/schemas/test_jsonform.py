@@ -13,7 +13,6 @@ from bourse.schemas.jsonform import (
     event_line,
     from_json,
     text_reader,
-    to_json,
     to_json_bytes,
 )
 from bourse.schemas.records import (
@@ -40,6 +39,11 @@ NEW = {"action": "NEW", "client_order_id": "c1", "account_id": "ACC-1"}
 SESSION = {"market": "XMAD", "kind": "OPEN", "business_date": "2019-05-23"}
 
 
+def plain(record: Record) -> dict[str, object]:
+    form: dict[str, object] = msgspec.json.decode(to_json_bytes(record))
+    return form
+
+
 @pytest.mark.parametrize("record_type", ALL_RECORDS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
@@ -48,16 +52,12 @@ def test_records_come_back_from_their_json_form(
 ) -> None:
     record = data.draw(any_record(record_type))
 
-    assert from_json(record_type, to_json(record)) == record
-    assert msgspec.json.decode(to_json_bytes(record)) == msgspec.json.decode(
-        msgspec.json.encode(to_json(record))
-    )
-    assert from_json(record_type, msgspec.json.decode(to_json_bytes(record))) == record
+    assert from_json(record_type, plain(record)) == record
 
 
 def test_the_plain_form_is_what_people_expect() -> None:
     session = SessionEvent("XMAD", SessionKind.OPEN, None, dt.date(2019, 5, 23))
-    assert to_json(session) == {
+    assert plain(session) == {
         "market": "XMAD",
         "kind": "OPEN",
         "symbol": None,
@@ -65,7 +65,7 @@ def test_the_plain_form_is_what_people_expect() -> None:
         "event_time_ns": 0,
         "level": None,
     }
-    assert to_json(DeadLetter("e", "t", 0, 1, "s", "x", value=b"\xff"))["value"] == "/w=="
+    assert plain(DeadLetter("e", "t", 0, 1, "s", "x", value=b"\xff"))["value"] == "/w=="
 
 
 def test_fields_with_defaults_may_be_left_out_wherever_they_stand() -> None:
