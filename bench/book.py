@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bourse.pipeline.matching.book import Book
@@ -28,8 +29,13 @@ LEVELS: Final = 200
 BUY, SELL = Side.BUY, Side.SELL
 
 Message: TypeAlias = tuple[str, RestingOrder]
-Event: TypeAlias = tuple[RestingOrder, int]
-"""An order as it is after a message, and what was filled of it."""
+
+
+class Event(Struct, frozen=True, gc=False):
+    """An order that traded, as it was before, and what was filled of it; or one that rests, has left or is changed, and 0."""
+
+    order: RestingOrder
+    filled: int
 
 
 def normal(_done: float) -> int:
@@ -155,9 +161,9 @@ class Stream:
     def _trade(self, order: RestingOrder) -> RestingOrder:
         events: list[Event] = []
         left = trade(self.book, order, events)
-        for filled, _ in events:
-            if not filled.leaves_quantity:
-                self._forget(filled.order_id)
+        for event in events:
+            if event.filled == event.order.leaves_quantity:
+                self._forget(event.order.order_id)
         return left
 
     def _resting(self, order_id: str) -> RestingOrder:
@@ -187,15 +193,18 @@ class Stream:
 
 def trade(book: Book, order: RestingOrder, events: list[Event]) -> RestingOrder:
     """Fill an order as far as it goes, and return what is left of it."""
-    first, against = book.first, SELL if order.side is BUY else BUY
+    first_within, against = book.first_within, SELL if order.side is BUY else BUY
     limit, left = order.price, order.leaves_quantity
-    while left:
-        maker = first(against)
-        if maker is None or (maker.price > limit if against is SELL else maker.price < limit):
-            break
-        shown = maker.leaves_quantity - maker.hidden_quantity
-        taken = min(shown, left)
-        events.append((book.fill(maker, taken, 0), taken))
+    while left and (maker := first_within(against, limit)) is not None:
+        leaves = maker.leaves_quantity
+        taken = leaves - maker.hidden_quantity
+        if taken > left:  # noqa: PLR1730 - a call of min() would be a fifth of what is measured here
+            taken = left
+        if taken == leaves:
+            book.take(maker)
+        else:
+            book.fill(maker, taken, 0)
+        events.append(Event(maker, taken))
         left -= taken
     if left == order.leaves_quantity:
         return order
@@ -208,17 +217,17 @@ def run(book: Book, messages: list[Message]) -> list[Event]:
     append, rest, remove, amend = events.append, book.rest, book.remove, book.amend
     for kind, order in messages:
         if kind == "cancel":
-            append((remove(order.order_id), 0))
+            append(Event(remove(order.order_id), 0))
         elif kind == "reduce":
             amend(order)
-            append((order, 0))
+            append(Event(order, 0))
         else:
             if kind == "move":
                 remove(order.order_id)
             left = trade(book, order, events)
             if left.leaves_quantity and kind != "immediate":
                 rest(left)
-            append((left, 0))
+            append(Event(left, 0))
     return events
 
 
@@ -236,12 +245,12 @@ def measure(resting: int, market: str, count: int, seed: int, repeats: int) -> t
         began = time.process_time()
         events = run(book, messages)
         best = min(best, time.process_time() - began)
-        fills = sum(1 for _, taken in events if taken)
+        fills = sum(1 for event in events if event.filled)
         assert [*book] == [*stream.book]
     return count / best, fills
 
 
-def main(_arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure books of several sizes and in several markets; print one line for each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -251,7 +260,7 @@ def main(_arguments: list[str] | None = None) -> None:
     parser.add_argument("--markets", nargs="+", default=[*MARKETS], choices=[*MARKETS])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     for market in given.markets:
         slowest = fastest = 0.0
         for resting in given.resting:

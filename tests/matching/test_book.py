@@ -111,6 +111,18 @@ class TestAnyBook:
         assert sweep(book, SELL, 100, 5) == []
         assert book.level(BUY, Price(99)) == (5, 1)
 
+    def test_the_limit_itself_is_within_it(self, make: Callable[[], AnyBook]) -> None:
+        book = make()
+        for number, (side, price) in enumerate([(BUY, 99), (SELL, 101)]):
+            book.rest(resting(number, side, 5, price))
+        for side, price, beyond in ((BUY, 99, 100), (SELL, 101, 100)):
+            first = book.first(side)
+            assert first is not None
+            assert book.first_within(side, Price(price)) == first
+            assert book.first_within(side, Price(beyond)) is None
+            book.take(first)
+            assert book.first(side) is book.first_within(side, Price(price)) is None
+
     def test_a_partly_filled_order_keeps_its_place(self, make: Callable[[], AnyBook]) -> None:
         book = make()
         book.rest(resting(1, BUY, 5, 99))
@@ -255,6 +267,14 @@ class BothBooks(RuleBasedStateMachine):
     def match(self, side: Side, price: Price, quantity: Quantity) -> None:
         assert sweep(self.fast, side, price, quantity) == sweep(self.naive, side, price, quantity)
 
+    @rule(side=sides, limit=prices)
+    def take(self, side: Side, limit: Price) -> None:
+        first = self.naive.first_within(side, limit)
+        assert self.fast.first_within(side, limit) == first
+        if first is not None:
+            self.fast.take(first)
+            self.naive.take(first)
+
     @invariant()
     def look_the_same(self) -> None:
         assert len(self.fast) == len(self.naive)
@@ -263,6 +283,7 @@ class BothBooks(RuleBasedStateMachine):
         }
         for side in Side:
             assert self.fast.best(side) == self.naive.best(side)
+            assert self.fast.first(side) == self.naive.first(side)
             assert self.fast.depth(side) == self.naive.depth(side)
             for price, _, _ in self.naive.depth(side):
                 assert self.fast.queue(side, price) == self.naive.queue(side, price)

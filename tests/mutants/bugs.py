@@ -261,21 +261,21 @@ BUGS: Final = (
     ),
     _bug(
         "prices that are equal do not cross",
-        _EXECUTION,
-        "price <= order.price if order.side",
-        "price < order.price if order.side",
+        _BOOK,
+        "level.price < limit if side is BUY else level.price > limit",
+        "level.price <= limit if side is BUY else level.price >= limit",
     ),
     _bug(
         "a partly filled order goes to the end of its queue",
         _BOOK,
-        "        if leaves:\n            queue[0].order = after\n",
-        "        if leaves:\n            queue[0].order = after\n            queue.rotate(-1)\n",
+        "        if after.sequence != order.sequence:\n",
+        "        if level.orders > 1:\n",
     ),
     _bug(
         "trades are at the aggressor's price",
         _EXECUTION,
-        "turn.fill(maker, quantity), maker.price, quantity)",
-        "turn.fill(maker, quantity), taker.price, quantity)",
+        "    publish(turn, taker, maker, maker.price, quantity)",
+        "    publish(turn, taker, maker, taker.price, quantity)",
     ),
     _bug(
         "fees are computed in floats",

@@ -5,8 +5,9 @@ frozen rows of `resting_orders`, so the book can be built again from them at any
 orders that wait to enter (`waiting`), and finds all of them by account, group and time of expiry (`index`).
 
 What leaves is not searched for: a cancelled order empties its place in its level's queue, an empty level stays in its
-side's heap, and both are skipped when they come to the front, or swept when they are the most of what is there. That
-makes each message cost about the same whatever rests in the book.
+side's heap, and both are dropped when they come to the front, or swept when they are the most of what is there. That
+makes each message cost about the same whatever rests in the book. What a big book costs on top of that is memory that is
+in no cache, so nothing reads a field of an order, or of a place, that it can do without.
 """
 
 import heapq
@@ -21,9 +22,10 @@ from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.matching.index import Index
 from bourse.pipeline.matching.waiting import Waiting
 from bourse.schemas.records import RestingOrder, Side
-from bourse.schemas.units import Price, Quantity
+from bourse.schemas.units import INT64_MAX, Price, Quantity
 
 BUY: Final = Side.BUY
+_WORST: Final = {Side.BUY: Price(0), Side.SELL: Price(INT64_MAX)}
 FEW: Final = 32
 """As many empty places or levels as nobody minds to keep."""
 
@@ -180,19 +182,24 @@ class Book:
 
     def rest(self, order: RestingOrder) -> None:
         """Add an order at the end of its price's queue."""
-        order_id, leaves, hidden = order.order_id, order.leaves_quantity, order.hidden_quantity
-        if leaves <= hidden or order.order_quantity != order.cum_quantity + leaves or order_id in self.places:
+        leaves, hidden = order.leaves_quantity, order.hidden_quantity
+        place = Place(order)
+        if (
+            leaves <= hidden
+            or order.order_quantity != order.cum_quantity + leaves
+            or self.places.setdefault(order.order_id, place) is not place
+        ):
             message = f"{order} cannot come to rest"
             raise InvariantBroken(message)
         side, price = self.bids if order.side is BUY else self.asks, order.price
         level = side.levels.get(price)
         if level is None or not level.orders:
             level = side.level_for(price)
-        place = self.places[order_id] = Place(order)
         level.queue.append(place)
         level.orders += 1
         level.quantity += leaves - hidden
-        level.hidden += hidden
+        if hidden:
+            level.hidden += hidden
 
     def remove(self, order_id: str) -> RestingOrder:
         """Take an order out of the book and return it; KeyError if it does not rest here."""
@@ -202,10 +209,11 @@ class Book:
         place.order = None
         side = self.bids if order.side is BUY else self.asks
         level = side.levels[order.price]
-        hidden = order.hidden_quantity
         left = level.orders = level.orders - 1
-        level.quantity -= order.leaves_quantity - hidden
-        level.hidden -= hidden
+        level.quantity -= order.leaves_quantity
+        if level.hidden:
+            level.quantity += order.hidden_quantity
+            level.hidden -= order.hidden_quantity
         if not left:
             side.emptied(level)
         elif len(level.queue) > 2 * left + FEW:
@@ -232,42 +240,52 @@ class Book:
 
     def first(self, side: Side) -> RestingOrder | None:
         """Return the order of a side that trades next, or None where nothing rests."""
+        return self.first_within(side, _WORST[side])
+
+    def first_within(self, side: Side, limit: Price) -> RestingOrder | None:
+        """Return the order of a side that trades next with one of the other side that has this limit, or None."""
         level = (self.bids if side is BUY else self.asks).best
-        if level is None:
+        if level is None or (level.price < limit if side is BUY else level.price > limit):
             return None
         queue = level.queue
-        while True:
-            order = queue[0].order
-            if order is not None:
-                return order
+        while (order := queue[0].order) is None:
             queue.popleft()
+        return order
+
+    def take(self, order: RestingOrder) -> None:
+        """Take out the first order of a side, which is filled."""
+        del self.places[order.order_id]
+        side = self.bids if order.side is BUY else self.asks
+        level = side.best
+        assert level is not None, order
+        left = level.orders = level.orders - 1
+        level.quantity -= order.leaves_quantity
+        if level.hidden:
+            level.quantity += order.hidden_quantity
+            level.hidden -= order.hidden_quantity
+        level.queue.popleft()
+        if not left:
+            side.emptied(level)
 
     def fill(self, order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
         """Fill the first order of a side, and return it as it is then; with no `leaves_quantity` it has left the book.
 
         An iceberg whose shown part is used up shows the next one at the end of the queue, with `place` as its time.
         """
-        side = self.bids if order.side is BUY else self.asks
-        level = side.best
-        assert level is not None, order
-        queue, leaves = level.queue, order.leaves_quantity - quantity
+        leaves = order.leaves_quantity - quantity
         after = replace(order, cum_quantity=order.cum_quantity + quantity, leaves_quantity=leaves)
+        if not leaves:
+            self.take(order)
+            return replace(after, hidden_quantity=0)
+        level = (self.bids if order.side is BUY else self.asks).best
+        assert level is not None, order
         if order.hidden_quantity:
             after = _shown_again(after, order, level, place)
-            if leaves and after.sequence == place:
-                queue.rotate(-1)
-                queue[-1].order = after
-                return after
         else:
             level.quantity -= quantity
-        if leaves:
-            queue[0].order = after
-            return after
-        queue.popleft()
-        del self.places[order.order_id]
-        left = level.orders = level.orders - 1
-        if not left:
-            side.emptied(level)
+        level.queue[0].order = after
+        if after.sequence != order.sequence:
+            level.queue.rotate(-1)
         return after
 
 
@@ -276,7 +294,7 @@ def _shown_again(after: RestingOrder, before: RestingOrder, level: Level, place:
     leaves, hidden = after.leaves_quantity, before.hidden_quantity
     if leaves <= hidden:
         hidden = Quantity(leaves - min(leaves, after.display_quantity or leaves))
-        after = replace(after, hidden_quantity=hidden, sequence=place if leaves else after.sequence)
+        after = replace(after, hidden_quantity=hidden, sequence=place)
     level.hidden += hidden - before.hidden_quantity
     level.quantity += _shown(after) - _shown(before)
     return after

@@ -55,8 +55,7 @@ def reaches(order: RestingOrder, price: Price) -> bool:
 
 def would_take(turn: Turn, order: RestingOrder) -> RestingOrder | None:
     """Return the resting order that an order would meet first, or None if it meets nothing that it reaches."""
-    maker = turn.book.first(OPPOSITE[order.side])
-    return maker if maker is not None and reaches(order, maker.price) else None
+    return turn.book.first_within(OPPOSITE[order.side], order.price)
 
 
 def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
@@ -101,12 +100,9 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
 
 def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReason | None]:
     """Trade an order that is not in the book as far as it goes; return what is left, and why it may not go on."""
-    first, against = turn.book.first, OPPOSITE[order.side]
+    first_within, against, limit = turn.book.first_within, OPPOSITE[order.side], order.price
     lowest, highest = turn.band()
-    while order.leaves_quantity:
-        maker = first(against)
-        if maker is None or not reaches(order, maker.price):
-            break
+    while order.leaves_quantity and (maker := first_within(against, limit)) is not None:
         if not lowest <= maker.price <= highest:
             pauses.begin(turn)
             return order, ReleaseReason.PAUSED
@@ -123,17 +119,17 @@ def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReaso
 
 
 def _trade(turn: Turn, taker: RestingOrder, maker: RestingOrder, quantity: Quantity) -> RestingOrder:
-    taker = replace(
-        taker,
-        cum_quantity=taker.cum_quantity + quantity,
-        leaves_quantity=taker.leaves_quantity - quantity,
-    )
-    publish(turn, taker, turn.fill(maker, quantity), maker.price, quantity)
+    turn.fill(maker, quantity)
+    publish(turn, taker, maker, maker.price, quantity)
     if maker.oco_group is not None:
         cancel_siblings(turn, maker)
     if taker.oco_group is not None:
         cancel_siblings(turn, taker)
-    return taker
+    return replace(
+        taker,
+        cum_quantity=taker.cum_quantity + quantity,
+        leaves_quantity=taker.leaves_quantity - quantity,
+    )
 
 
 def publish(
@@ -144,7 +140,7 @@ def publish(
     quantity: Quantity,
     auction: bool = False,  # noqa: FBT001, FBT002 - a fact of the trade
 ) -> None:
-    """Publish one trade: both sides, the tape, and what it means for both orders, as they are after it."""
+    """Publish one trade of two orders, which are given as they were before it: both sides, the tape, and their events."""
     value = price * quantity * taker.multiplier
     outputs, date = turn.outputs, turn.date()
     own_id = trade_id(turn.cause, turn.symbol, turn.trades)
@@ -204,8 +200,8 @@ def _put_side(
             quantity,
             liquidity,
             fee_amount,
-            own.cum_quantity,
-            own.leaves_quantity,
+            Quantity(own.cum_quantity + quantity),
+            Quantity(own.leaves_quantity - quantity),
             terms.market,
             date,
             turn.time_ns,
@@ -217,7 +213,7 @@ def _put_side(
 
 
 def _put_event(turn: Turn, order: RestingOrder, price: Price, quantity: Quantity) -> None:
-    outputs = turn.outputs
+    outputs, leaves = turn.outputs, order.leaves_quantity - quantity
     outputs.put(
         _ORDER_EVENTS,
         order.account_id,
@@ -227,12 +223,12 @@ def _put_event(turn: Turn, order: RestingOrder, price: Price, quantity: Quantity
             order.client_order_id,
             order.account_id,
             turn.symbol,
-            _PARTIALLY_FILLED if order.leaves_quantity else _FILLED,
+            _PARTIALLY_FILLED if leaves else _FILLED,
             None,
             None,
             order.order_quantity,
-            order.cum_quantity,
-            order.leaves_quantity,
+            Quantity(order.cum_quantity + quantity),
+            Quantity(leaves),
             price,
             quantity,
             turn.time_ns,

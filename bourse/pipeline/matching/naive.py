@@ -68,6 +68,13 @@ class NaiveBook:
         """Return the order of a side that trades next, or None where nothing rests."""
         return next(self.in_line(side), None)
 
+    def first_within(self, side: Side, limit: Price) -> RestingOrder | None:
+        """Return the order of a side that trades next with one of the other side that has this limit, or None."""
+        first = self.first(side)
+        if first is None:
+            return None
+        return first if (first.price >= limit if side is Side.BUY else first.price <= limit) else None
+
     def rest(self, order: RestingOrder) -> None:
         """Add an order at the end of its price's queue."""
         self.orders.append(order)
@@ -75,6 +82,10 @@ class NaiveBook:
     def remove(self, order_id: str) -> RestingOrder:
         """Take an order out of the book and return it."""
         return self.orders.pop(self._place(order_id))
+
+    def take(self, order: RestingOrder) -> None:
+        """Take out an order that is filled."""
+        self.remove(order.order_id)
 
     def amend(self, order: RestingOrder) -> None:
         """Put a changed order in the place of the one with its id."""

@@ -248,19 +248,19 @@ class Turn:
         self.book.remove(order.order_id)
         self.state.resting_orders.delete(key)
 
-    def fill(self, order: RestingOrder, quantity: Quantity) -> RestingOrder:
-        """Fill the first order of a side and return it as it is then."""
+    def fill(self, order: RestingOrder, quantity: Quantity) -> None:
+        """Fill the first order of a side."""
         self.touch(order.side, order.price)
+        key = pair_key(self.symbol, order.order_id)
+        if quantity == order.leaves_quantity:
+            self.book.take(order)
+            self.book.index.discard(order)
+            self.state.resting_orders.delete(key)
+            return
         after = self.book.fill(order, quantity, self.place + 1)
         if after.sequence != order.sequence:
             self.place += 1
-        key = pair_key(self.symbol, order.order_id)
-        if after.leaves_quantity:
-            self.state.resting_orders.put(key, after)
-        else:
-            self.book.index.discard(after)
-            self.state.resting_orders.delete(key)
-        return after
+        self.state.resting_orders.put(key, after)
 
     def print(self, price: Price) -> None:
         """Take note of a trade: it sets off stops, and trailing stops follow it."""

@@ -43,7 +43,9 @@ def _meet(turn: Turn, newest: RestingOrder, oldest: RestingOrder, price: Price) 
         end_sibling(turn, oldest)
         return
     quantity = Quantity(min(newest.leaves_quantity, oldest.leaves_quantity))
-    publish(turn, turn.fill(newest, quantity), turn.fill(oldest, quantity), price, quantity, auction=True)
+    turn.fill(newest, quantity)
+    turn.fill(oldest, quantity)
+    publish(turn, newest, oldest, price, quantity, auction=True)
     for order in (oldest, newest):
         if order.oco_group is not None:
             cancel_siblings(turn, order)
