@@ -24,6 +24,7 @@ from mode.utils.logging import get_logger
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
+from bourse.streaming.intake import Intake, consumer_settings
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
@@ -35,53 +36,11 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 Deliver = Callable[[Frame], Awaitable[None]]
-_CHUNK = 500
 _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
 _BROKER_SECONDS = 40.0
 _CALL_SECONDS = 120.0
 """Longer than all time-outs within one call together: what has not come back by then never will."""
-# A message's error carries its code, but not librdkafka's mark of a fatal one.
-_HOPELESS = frozenset(
-    {
-        KafkaError._FATAL,  # noqa: SLF001  (librdkafka's name for it)
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001  (librdkafka's name for it)
-    }
-)
-
-
-def consumer_settings(config: EngineConfig) -> ClientSettings:
-    """Return librdkafka's settings for the worker's one group member."""
-    return {
-        "bootstrap.servers": config.brokers,
-        "group.id": config.group,
-        "client.id": config.worker,
-        # A static member: a worker that comes back under its name within the session takes its partitions up at
-        # once, without a rebalance and without waiting for its ghost's session to end (KIP-345). In the other mode
-        # it subscribes to other topics, so there it is another member.
-        "group.instance.id": f"{config.transactional_id}-{config.mode}",
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        # `range` gives partition i of every topic to one member because all have the same number of them.
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": config.session_timeout_ms,
-        # A member learns with a heartbeat that another one joins or leaves, and the others wait for it meanwhile.
-        "heartbeat.interval.ms": min(500, config.session_timeout_ms // 4),
-        "max.poll.interval.ms": 300_000,
-        "enable.partition.eof": True,
-        "fetch.wait.max.ms": 100,
-        "fetch.message.max.bytes": 2_097_152,
-        "queued.min.messages": 10_000,
-        "queued.max.messages.kbytes": 16_384,
-        "reconnect.backoff.max.ms": RECONNECT_MS,
-        "socket.nagle.disable": True,
-        **config.client,
-    }
 
 
 class Engine:
@@ -98,12 +57,10 @@ class Engine:
         self._handed: deque[tuple[str, int]] = deque()
         self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, int], int] = {}
-        self._ends: dict[tuple[str, int], int] = {}
         self._changelog_ends: dict[int, int] = {}
         self._topic_id = ""
         self._cluster_id = ""
         self._joined = False
-        self._is_idle = False
         self._rebalances = 0
         self.stores: dict[int, PartitionStore] = {}
         self.restoring: dict[int, Restoration] = {}
@@ -127,7 +84,7 @@ class Engine:
         messages = await self._blocking(self._poll)
         if messages:
             await self._cycle(messages)
-        elif self._is_idle:
+        elif self._intake.is_idle:
             await self._commit_ends()
 
     def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> None:
@@ -172,6 +129,7 @@ class Engine:
         self._producer = TransactionalProducer(self.config)
         self._producer.start()
         self._consumer = self._outside.consumer(consumer_settings(self.config))
+        self._intake = Intake(self._consumer, self.config)
         self._consumer.subscribe(
             self.config.polled, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -222,7 +180,7 @@ class Engine:
         consumer.assign(carry_over(self.config, consumer, self._admin, self._producer, assigned))
         consumer.pause(assigned)
         self._committed.clear()
-        self._ends.clear()
+        self._intake.ends.clear()
         ends = spans(self._admin, [TopicPartition(self.config.changelog, p) for p in owned]) if owned else {}
         for partition in sorted(owned):
             store = self.stores.get(partition) or self._open(partition)
@@ -290,37 +248,11 @@ class Engine:
     # -- polling --------------------------------------------------------------------------------------------------
 
     def _poll(self) -> list[Message]:
-        consumer, config = self._consumer, self.config
         rebalances = self._rebalances
-        first = consumer.consume(1, 0 if self.restoring else config.poll_seconds)
-        self._is_idle = not first
-        messages = self._sift(first)
-        size = sum(map(len, messages))
-        while messages and len(messages) < config.max_records and size < config.max_bytes:
-            more = consumer.consume(min(_CHUNK, config.max_records - len(messages)), 0)
-            if not more:
-                break
-            records = self._sift(more)
-            size += sum(map(len, records))
-            messages += records
+        messages = self._intake.poll(0 if self.restoring else self.config.poll_seconds)
         # What was fetched before a rebalance belongs to an assignment that is gone: the next one begins at
         # what is committed, so these come again to whoever owns them now.
         return messages if rebalances == self._rebalances else []
-
-    def _sift(self, messages: list[Message]) -> list[Message]:
-        records = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's name for it)
-                self._ends[message.topic(), message.partition()] = message.offset()
-            elif error.code() in _HOPELESS:
-                raise KafkaException(error)
-            else:
-                # librdkafka tells of every connection that drops, and mends it by itself.
-                logger.warning("consumer: %s", error)
-        return records
 
     # -- the transaction ------------------------------------------------------------------------------------------
 
@@ -420,10 +352,10 @@ class Engine:
         """Commit past control records at the end of a partition, so that lag at rest is exactly zero."""
         ends = {
             key: offset
-            for key, offset in self._ends.items()
+            for key, offset in self._intake.ends.items()
             if offset > self._committed.get(key, 0) and key[1] in self.live
         }
-        self._ends.clear()
+        self._intake.ends.clear()
         if ends:
             self._producer.begin()
             await self._in_transaction(lambda: self._send_offsets(ends))

@@ -12,6 +12,7 @@ SIMULATOR: Final = "simulator"
 SETTINGS: Final = "settings test"
 
 _ENGINE = "bourse/streaming/engine.py"
+_INTAKE = "bourse/streaming/intake.py"
 _PRODUCER = "bourse/streaming/producer.py"
 _RESTORE = "bourse/streaming/restore.py"
 _SWITCH = "bourse/streaming/switch.py"
@@ -147,7 +148,7 @@ BUGS: Final = (
     ),
     _bug(
         "cycles take in what is not committed",
-        _ENGINE,
+        _INTAKE,
         '"isolation.level": "read_committed"',
         '"isolation.level": "read_uncommitted"',
     ),
@@ -197,7 +198,7 @@ BUGS: Final = (
     ),
     _bug(
         "the consumer commits by itself",
-        _ENGINE,
+        _INTAKE,
         '        "enable.auto.commit": False,',
         '        "enable.auto.commit": True,',
         found_by=SETTINGS,

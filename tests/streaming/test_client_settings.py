@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.engine import consumer_settings
+from bourse.streaming.intake import consumer_settings
 from bourse.streaming.producer import producer_settings
 
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.engine import consumer_settings
+from bourse.streaming.intake import consumer_settings
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.restore import spans

@@ -1,0 +1,105 @@
+"""What a worker takes in: its group member's settings, and the records of one poll, bounded in number and bytes.
+
+Decides which errors of a fetch end the worker, and which are librdkafka telling of what it mends by itself.
+"""
+# Kafka's clients type every answer as one that may be missing: a fetched message has its place.
+# pyright: reportArgumentType=false
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from mode.utils.logging import get_logger
+
+from bourse.streaming.config import RECONNECT_MS, EngineConfig
+from bourse.streaming.outside import ClientSettings
+
+logger = get_logger(__name__)
+
+_CHUNK = 500
+# A message's error carries its code, but not librdkafka's mark of a fatal one.
+_HOPELESS = frozenset(
+    {
+        KafkaError._FATAL,  # noqa: SLF001  (librdkafka's name for it)
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001  (librdkafka's name for it)
+    }
+)
+
+
+def consumer_settings(config: EngineConfig) -> ClientSettings:
+    """Return librdkafka's settings for the worker's one group member."""
+    return {
+        "bootstrap.servers": config.brokers,
+        "group.id": config.group,
+        "client.id": config.worker,
+        # A static member: a worker that comes back under its name within the session takes its partitions up at
+        # once, without a rebalance and without waiting for its ghost's session to end (KIP-345). In the other mode
+        # it subscribes to other topics, so there it is another member.
+        "group.instance.id": f"{config.transactional_id}-{config.mode}",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        # `range` gives partition i of every topic to one member because all have the same number of them.
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": config.session_timeout_ms,
+        # A member learns with a heartbeat that another one joins or leaves, and the others wait for it meanwhile.
+        "heartbeat.interval.ms": min(500, config.session_timeout_ms // 4),
+        "max.poll.interval.ms": 300_000,
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": 2_097_152,
+        "queued.min.messages": 10_000,
+        "queued.max.messages.kbytes": 16_384,
+        "reconnect.backoff.max.ms": RECONNECT_MS,
+        "socket.nagle.disable": True,
+        **config.client,
+    }
+
+
+class Intake:
+    """The polls of one group member."""
+
+    def __init__(self, consumer: Consumer, config: EngineConfig) -> None:
+        """Poll `consumer`, which stays its owner's."""
+        self._consumer = consumer
+        self._config = config
+        self.ends: dict[tuple[str, int], int] = {}
+        """Offsets of the ends that were reached, by topic and partition, until somebody clears them."""
+        self.is_idle = False
+        """Whether the last poll brought nothing, not even an end."""
+
+    def poll(self, seconds: float) -> list[Message]:
+        """Wait so long for a first record, and return it with what else is there; rebalances happen in here.
+
+        Raises:
+            KafkaException: no poll will bring anything any more.
+        """
+        # Asked for many at once, librdkafka waits the whole time for all of them.
+        first = self._consumer.consume(1, seconds)
+        self.is_idle = not first
+        messages = self._sift(first)
+        size = sum(map(len, messages))
+        while messages and len(messages) < self._config.max_records and size < self._config.max_bytes:
+            more = self._consumer.consume(min(_CHUNK, self._config.max_records - len(messages)), 0)
+            if not more:
+                break
+            records = self._sift(more)
+            size += sum(map(len, records))
+            messages += records
+        return messages
+
+    def _sift(self, messages: list[Message]) -> list[Message]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's name for it)
+                self.ends[message.topic(), message.partition()] = message.offset()
+            elif error.code() in _HOPELESS:
+                raise KafkaException(error)
+            else:
+                # librdkafka tells of every connection that drops, and mends it by itself.
+                logger.warning("consumer: %s", error)
+        return records
