@@ -5,6 +5,7 @@ kept in step from then on. Accounts without such limits cost nothing. Whoever wr
 """
 
 from collections import Counter
+from typing import Final
 
 from bourse.pipeline import holds
 from bourse.pipeline.money import BASIS_POINTS
@@ -12,6 +13,10 @@ from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
 from bourse.pipeline.wallets import balances
 from bourse.schemas.records import Account, Hold, Instrument, Side
+
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_SELL: Final = Side.SELL
+_BUY: Final = Side.BUY
 
 
 class Exposure:
@@ -27,7 +32,7 @@ class Exposure:
     def add(self, hold: Hold, sign: int) -> None:
         """Count a hold in (1) or out (-1)."""
         self.open_orders += sign
-        if hold.side is Side.BUY:
+        if hold.side is _BUY:
             self.buying[hold.symbol] += sign * holds.open_quantity(hold)
             if not self.buying[hold.symbol]:
                 del self.buying[hold.symbol]
@@ -87,7 +92,7 @@ def position_refusal(
     the account is measured against its cash in the instrument's currency and all that it holds in that currency.
     """
     most, part = account.max_position_value, account.max_concentration_bps
-    if after.side is Side.SELL or (most is None and part is None):
+    if after.side is _SELL or (most is None and part is None):
         return None
     was_open = 0 if before is None else holds.open_quantity(before)
     more = holds.open_quantity(after) - was_open

@@ -28,6 +28,13 @@ from bourse.schemas.records import (
 )
 from bourse.schemas.units import Cash, Quantity, TimeNs
 
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_TRADE: Final = PositionCause.TRADE
+_BUY: Final = Side.BUY
+_PENDING: Final = SettlementStatus.PENDING
+_SETTLED: Final = SettlementStatus.SETTLED
+_SETTLEMENTS: Final = Topic.SETTLEMENTS
+
 LETTER: Final = "s"
 MARK: Final = "/"
 """Begins the keys of marks; every other key begins with a date."""
@@ -44,7 +51,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
     outputs = Outputs(cause, LETTER)
     match record:
         case PositionUpdated():
-            if record.cause is PositionCause.TRADE:
+            if record.cause is _TRADE:
                 _net(state, outputs, record, time_ns)
         case Announcement():
             if record.session is not None and record.session.symbol is None:
@@ -85,7 +92,7 @@ def _unsettled(trade: PositionUpdated) -> tuple[Quantity, Cash]:
     """Return what a trade left in the account's wallets to be settled: shares of a buy, cash of a sale."""
     if not trade.held:
         return Quantity(0), Cash(0)
-    if trade.side is Side.BUY:
+    if trade.side is _BUY:
         return trade.quantity_delta, Cash(0)
     return Quantity(0), trade.cash_delta
 
@@ -106,7 +113,7 @@ def _begun(trade: PositionUpdated, settlement_id: str, trade_date: dt.date, due:
         sold_cash,
         trade.fee,
         1,
-        SettlementStatus.PENDING,
+        _PENDING,
     )
 
 
@@ -126,7 +133,7 @@ def _added(before: Obligation, trade: PositionUpdated) -> Obligation:
         Cash(before.gross_sold_cash + sold_cash),
         Cash(before.fees + trade.fee),
         before.trades + 1,
-        SettlementStatus.PENDING,
+        _PENDING,
     )
 
 
@@ -167,7 +174,7 @@ def _mark(market: str, date: dt.date) -> Obligation:
         Cash(0),
         Cash(0),
         0,
-        SettlementStatus.SETTLED,
+        _SETTLED,
     )
 
 
@@ -184,7 +191,7 @@ def _report(
     outputs: Outputs, row: Obligation, trade_id: str | None, time_ns: TimeNs, *, settled: bool = False
 ) -> None:
     outputs.put(
-        Topic.SETTLEMENTS,
+        _SETTLEMENTS,
         row.account_id,
         SettlementUpdated(
             outputs.next_id(),
@@ -193,7 +200,7 @@ def _report(
             row.symbol,
             row.trade_date,
             row.settlement_date,
-            SettlementStatus.SETTLED if settled else SettlementStatus.PENDING,
+            _SETTLED if settled else _PENDING,
             row.net_quantity,
             row.net_cash,
             row.net_quantity if settled else Quantity(0),

@@ -12,6 +12,9 @@ from bourse.pipeline.state import State
 from bourse.schemas.records import TransactionKind, Wallet, WalletTransaction
 from bourse.schemas.units import INT64_MAX, INT64_MIN, TimeNs
 
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_WALLET_TRANSACTIONS: Final = Topic.WALLET_TRANSACTIONS
+
 EMPTY: Final = Wallet()
 
 Step: TypeAlias = tuple[TransactionKind, int, int, int, int]
@@ -54,7 +57,7 @@ def post(
             message = f"wallet {key} has {wallet} and cannot take {steps}"
             raise InvariantBroken(message)
         outputs.put(
-            Topic.WALLET_TRANSACTIONS,
+            _WALLET_TRANSACTIONS,
             account_id,
             WalletTransaction(
                 outputs.next_id(),

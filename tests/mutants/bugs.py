@@ -359,8 +359,8 @@ BUGS: Final = (
     _bug(
         "a sale moves no position",
         _HOLDINGS,
-        "    change = trade.quantity if trade.side is Side.BUY else -trade.quantity",
-        "    change = trade.quantity if trade.side is Side.BUY else 0",
+        "    change = trade.quantity if trade.side is _BUY else -trade.quantity",
+        "    change = trade.quantity if trade.side is _BUY else 0",
     ),
     _bug(
         "trades settle on their own date",

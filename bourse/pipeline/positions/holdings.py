@@ -30,6 +30,11 @@ from bourse.schemas.records import (
 )
 from bourse.schemas.units import Cash, Price, Quantity, TimeNs
 
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_POSITIONS: Final = Topic.POSITIONS
+_TRADE: Final = PositionCause.TRADE
+_BUY: Final = Side.BUY
+
 _NOTHING: Final = Position()
 _CURRENCY_LENGTH: Final = 3
 MARK: Final = "/"
@@ -40,7 +45,7 @@ def trade(state: State, outputs: Outputs, trade: Trade, held: bool, time_ns: Tim
     """Add one side of a trade to the holding."""
     key = pair_key(trade.account_id, trade.symbol)
     before = state.positions.get(key) or _NOTHING
-    change = trade.quantity if trade.side is Side.BUY else -trade.quantity
+    change = trade.quantity if trade.side is _BUY else -trade.quantity
     due = settlement_date(trade.venue, trade.trade_date, trade.settlement_days)
     pending = _with_pending(before.pending, due, trade.venue, change)
     row = _traded(before, change, trade, pending)
@@ -214,13 +219,13 @@ def _report_trade(
 ) -> None:
     value = row.quantity * row.market_price * row.multiplier
     outputs.put(
-        Topic.POSITIONS,
+        _POSITIONS,
         trade.account_id,
         PositionUpdated(
             outputs.next_id(),
             trade.account_id,
             trade.symbol,
-            PositionCause.TRADE,
+            _TRADE,
             trade.trade_id,
             Quantity(change),
             row.quantity,
@@ -261,7 +266,7 @@ def _report(
 ) -> None:
     value = row.quantity * row.market_price * row.multiplier
     outputs.put(
-        Topic.POSITIONS,
+        _POSITIONS,
         account_id,
         PositionUpdated(
             outputs.next_id(),

@@ -24,6 +24,11 @@ from bourse.schemas.records import (
 )
 from bourse.schemas.units import TimeNs
 
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_ACTIVE: Final = AccountStatus.ACTIVE
+_GTD: Final = TimeInForce.GTD
+_TRAILING_STOP: Final = OrderType.TRAILING_STOP
+
 TAKING_BACK: Final = frozenset({OrderAction.CANCEL, OrderAction.MASS_CANCEL})
 """What only takes orders back, and so is let through whoever asks and whenever."""
 
@@ -56,10 +61,10 @@ def _malformed(field: str, text: str) -> Refusal:
 
 def account_refusal(account: Account, participant: Participant | None) -> Refusal | None:
     """Refuse new risk to accounts that are not active, or whose participant is not; nobody need publish participants."""
-    own, firm = account.status, AccountStatus.ACTIVE if participant is None else participant.status
-    if own is firm is AccountStatus.ACTIVE:
+    own, firm = account.status, _ACTIVE if participant is None else participant.status
+    if own is firm is _ACTIVE:
         return None
-    is_own = firm is AccountStatus.ACTIVE or own is AccountStatus.SUSPENDED
+    is_own = firm is _ACTIVE or own is AccountStatus.SUSPENDED
     who = f"account {account.account_id}" if is_own else f"participant {account.participant_id}"
     if AccountStatus.SUSPENDED in {own, firm}:
         return Refusal(Reason.ACCOUNT_SUSPENDED, f"{who} is suspended")
@@ -127,7 +132,7 @@ def _instruction_refusal(order: Order) -> Refusal | None:  # noqa: PLR0911 - one
         return _no_use(order_type, "price")
     if order.stop_price is not None and order_type not in _WITH_STOP_PRICE:
         return _no_use(order_type, "stop_price")
-    if order.trail_amount is not None and order_type is not OrderType.TRAILING_STOP:
+    if order.trail_amount is not None and order_type is not _TRAILING_STOP:
         return _no_use(order_type, "trail_amount")
     if order.display_quantity is not None and (order_type not in _WITH_PRICE or lasts in _AT_ONCE):
         return _no_use(f"{order_type} {lasts}", "display_quantity")
@@ -135,7 +140,7 @@ def _instruction_refusal(order: Order) -> Refusal | None:  # noqa: PLR0911 - one
         return _no_use(f"{order_type} {lasts}", "post_only")
     if lasts in _IN_AUCTION and order_type in _WITH_STOP_PRICE:
         return _no_use(order_type, f"time in force {lasts}")
-    if order.expire_time_ns is not None and lasts is not TimeInForce.GTD:
+    if order.expire_time_ns is not None and lasts is not _GTD:
         return _no_use(lasts, "expire_time_ns")
     return None
 
@@ -145,7 +150,7 @@ def _no_use(order: str, instruction: str) -> Refusal:
 
 
 def _expire_time_refusal(order: Order, time_ns: TimeNs) -> Refusal | None:
-    if order.time_in_force is not TimeInForce.GTD:
+    if order.time_in_force is not _GTD:
         return None
     if order.expire_time_ns is None:
         return Refusal(Reason.INVALID_EXPIRE_TIME, "a GTD order needs an expire_time_ns")
@@ -176,7 +181,7 @@ def _missing_price_refusal(order: Order) -> Refusal | None:
         return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a price")
     if order.stop_price is None and order_type in _NEEDING_STOP_PRICE:
         return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a stop_price")
-    if order.trail_amount is None and order_type is OrderType.TRAILING_STOP:
+    if order.trail_amount is None and order_type is _TRAILING_STOP:
         return Refusal(Reason.MISSING_PRICE, f"a {order_type} order needs a trail_amount")
     return None
 

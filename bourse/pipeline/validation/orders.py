@@ -35,6 +35,13 @@ from bourse.schemas.records import (
 )
 from bourse.schemas.units import Quantity, TimeNs
 
+# Looked up once: through its class a member costs 0.1 us (CPython 3.11).
+_VALIDATED: Final = Topic.VALIDATED
+_ORDER_EVENTS: Final = Topic.ORDER_EVENTS
+_IS_VALIDATED: Final = OrderStatus.VALIDATED
+_REPLACE: Final = OrderAction.REPLACE
+_CANCEL: Final = OrderAction.CANCEL
+
 _REFUSED: Final = {
     OrderAction.NEW: OrderStatus.REJECTED,
     OrderAction.CANCEL: OrderStatus.CANCEL_REJECTED,
@@ -85,7 +92,7 @@ def decide(state: State, outputs: Outputs, cause: str, order: Order, time_ns: Ti
 def cancel_all(outputs: Outputs, own_id: str, account: Account, time_ns: TimeNs) -> None:
     """Take back every live order of an account that may trade no more, by a mass cancel in the account's name."""
     outputs.put(
-        Topic.VALIDATED,
+        _VALIDATED,
         account.account_id,
         ValidatedOrder(
             outputs.next_id(),
@@ -154,7 +161,7 @@ def _trading_refusal(request: _Request, instrument: Instrument) -> Refusal | Non
     state, order, market, symbol = request.state, request.order, instrument.market, instrument.symbol
     phase = phase_of(state, market, symbol)
     refusal = trading_refusal(state, instrument, market, symbol, phase, request.time_ns)
-    if refusal is not None or order.action is OrderAction.REPLACE:
+    if refusal is not None or order.action is _REPLACE:
         return refusal
     return entry_refusal(phase, order.time_in_force, post_only=order.post_only)
 
@@ -178,7 +185,7 @@ def _change(request: _Request) -> ClientOrder:
     if refusal is not None:
         return _refused(request, refusal, target.order_id)
     _accept(request, target.symbol, target.side, target.order_id)
-    if order.action is OrderAction.CANCEL:
+    if order.action is _CANCEL:
         return _remembered(request, target.order_id, target.symbol)
     return ClientOrder(
         target.order_id, request.digest, target.symbol, target.side, _day(request, target.symbol)
@@ -195,7 +202,7 @@ def _target(state: State, order: Order) -> _Target | Refusal:
 
 
 def _replace_refusal(request: _Request, target: _Target) -> Refusal | None:
-    if request.order.action is OrderAction.CANCEL:
+    if request.order.action is _CANCEL:
         return None
     instrument = _instrument(request.state, target.symbol)
     if isinstance(instrument, Refusal):
@@ -226,7 +233,7 @@ def _accept(
 ) -> None:
     order, outputs = request.order, request.outputs
     outputs.put(
-        Topic.VALIDATED,
+        _VALIDATED,
         order.account_id,
         ValidatedOrder(
             outputs.next_id(),
@@ -258,7 +265,7 @@ def _accept(
 def _report_validated(request: _Request) -> None:
     order, outputs = request.order, request.outputs
     outputs.put(
-        Topic.ORDER_EVENTS,
+        _ORDER_EVENTS,
         order.account_id,
         OrderEvent(
             outputs.next_id(),
@@ -266,7 +273,7 @@ def _report_validated(request: _Request) -> None:
             order.client_order_id,
             order.account_id,
             order.symbol,
-            OrderStatus.VALIDATED,
+            _IS_VALIDATED,
             None,
             None,
             order.quantity,
@@ -289,7 +296,7 @@ def _refuse(
 ) -> None:
     account_id = clipped(order.account_id)
     outputs.put(
-        Topic.ORDER_EVENTS,
+        _ORDER_EVENTS,
         account_id,
         OrderEvent(
             outputs.next_id(),
