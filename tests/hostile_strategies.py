@@ -14,6 +14,7 @@ from bourse.schemas.definitions import Enum, Field, Primitive, RecordDefinition,
 from bourse.schemas.records import (
     Account,
     AccountStatus,
+    ApprovedOrder,
     Instrument,
     InstrumentStatus,
     InstrumentType,
@@ -104,7 +105,32 @@ _PHASES = (
 )
 
 
-def careless(record: Record, dice: Random) -> Record:
+def behind_risk(dice: Random, number: int) -> ApprovedOrder:
+    """Return the next message of a file of approved orders, which nobody has validated and nothing is held for."""
+    action = dice.choice((*[OrderAction.NEW] * 8, *OrderAction))
+    order = ApprovedOrder(
+        "",
+        f"o{number}",
+        action,
+        f"c{number}",
+        dice.choice(TRADERS).account_id,
+        "AAA",
+        None if action is OrderAction.NEW else f"o{dice.randint(0, number)}",
+        side=dice.choice(list(Side)),
+        order_type=dice.choice((OrderType.LIMIT, OrderType.LIMIT, *OrderType)),
+        time_in_force=dice.choice((TimeInForce.GTC, TimeInForce.GTC, *TimeInForce)),
+        quantity=dice.randint(1, 8) * 5,
+        price=dice.choice(_NEITHER_BIG_NOR_SMALL),
+        event_time_ns=NINE_O_CLOCK_NS + number,
+        market="XONE",
+    )
+    return order if dice.random() > 0.3 else careless(order, dice)
+
+
+R = TypeVar("R", bound=Record)
+
+
+def careless(record: R, dice: Random) -> R:
     """Return a record of which one field or a few say something else that its schema allows."""
     fields = all_records()[type(record).__name__].fields
     chosen = dice.sample(fields, min(len(fields), dice.choice((1, 1, 1, 2, 4))))

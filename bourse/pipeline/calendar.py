@@ -16,12 +16,17 @@ FIRST: Final = dt.date(1990, 1, 1)
 LAST: Final = dt.date(2060, 12, 31)
 _EPOCH: Final = dt.date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 10**9
+_FRIDAY: Final = 4
 _SATURDAY: Final = 5
 
 
 @lru_cache(maxsize=4096)
 def settlement_date(market: str, trade_date: dt.date, settlement_days: int) -> dt.date:
-    """Return the session that is `settlement_days` sessions after a trade date; 0 is the first one from that date on."""
+    """Return the session that is `settlement_days` sessions after a trade date; 0, or less, is the first one from that date on.
+
+    Where there is no such date any more it is the last of all dates, which nobody lives to see.
+    """
+    settlement_days = max(0, settlement_days)
     sessions = _sessions(market)
     if sessions and trade_date >= sessions[0]:
         place = (
@@ -71,8 +76,14 @@ def exchange_calendar(market: str) -> Any | None:  # noqa: ANN401 - the library 
 
 
 def _weekday_after(date: dt.date, weekdays: int) -> dt.date:
-    while weekdays or date.weekday() >= _SATURDAY:
-        date += dt.timedelta(days=1)
-        if weekdays and date.weekday() < _SATURDAY:
-            weekdays -= 1
+    if weekdays:
+        date -= dt.timedelta(max(0, date.weekday() - _FRIDAY))
+    weeks, days = divmod(weekdays, _SATURDAY)
+    try:
+        date += dt.timedelta(weeks=weeks)
+        while days or date.weekday() >= _SATURDAY:
+            date += dt.timedelta(days=1)
+            days -= bool(days) and date.weekday() < _SATURDAY
+    except OverflowError:
+        return dt.date.max
     return date

@@ -31,6 +31,11 @@ DATES = [
     ("", "2024-03-29", 1, "2024-04-01"),
     ("XMAD", "1970-01-01", 1, "1970-01-02"),  # before the calendar begins: Monday to Friday
     ("XMAD", "2060-12-31", 1, "2061-01-03"),  # beyond its end too
+    ("NOWHERE", "2024-03-30", 6, "2024-04-08"),
+    ("NOWHERE", "2024-03-28", 13, "2024-04-16"),
+    ("NOWHERE", "9999-12-31", 1, "9999-12-31"),  # beyond the end of all dates
+    ("NOWHERE", "2024-03-28", 2**62, "9999-12-31"),
+    ("XMAD", "2024-03-28", -1, "2024-03-28"),  # what no instrument says, and an order from outside may
 ]
 
 

@@ -15,10 +15,10 @@ from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.state import State
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
-from bourse.schemas.records import Hold, OrderEvent, RestingOrder, Side, Trade
-from tests.account_strategies import Workers
+from bourse.schemas.records import Hold, OrderEvent, RestingOrder, SessionEvent, SessionKind, Side, Trade
+from tests.account_strategies import MONDAY, Workers
 from tests.audit.logs import Log, audit, failures
-from tests.hostile_strategies import HostileFlow
+from tests.hostile_strategies import HostileFlow, behind_risk
 
 dice = st.integers(0, 2**32).map(Random)
 lengths = st.integers(20, 250)
@@ -123,6 +123,16 @@ def test_whatever_overtakes_what_it_adds_up_at_rest(
     workers.rest()
     books.read(SimEvent(Topic(entry.topic), None, entry.record) for entry in workers.log)
     books.check(workers.states)
+
+
+@given(dice, lengths)
+def test_a_file_of_approved_orders_stops_nobody_whatever_it_says(dice: Random, length: int) -> None:
+    simulation, books = Simulation(), Books()
+    for number in range(length):
+        books.read(simulation.feed(SimEvent(Topic.RISK_APPROVED, None, behind_risk(dice, number))))
+    closed = SessionEvent("XONE", SessionKind.CLOSED, None, MONDAY)
+    books.read(simulation.feed(SimEvent(Topic.SESSIONS, None, closed)))
+    assert not list(simulation.state.wallets.scan("")), "they move no wallet"
 
 
 def test_the_flows_trade_and_are_refused_for_many_reasons() -> None:

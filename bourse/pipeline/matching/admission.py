@@ -9,7 +9,7 @@ from typing import Final
 from bourse.pipeline.markets import entry_refusal
 from bourse.pipeline.matching.auction import ANY_PRICE
 from bourse.pipeline.matching.turn import NOTHING, Turn
-from bourse.pipeline.money import fits, with_fee
+from bourse.pipeline.money import BASIS_POINTS, fits, with_fee
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
     ApprovedOrder,
@@ -145,13 +145,17 @@ def _shown_refusal(entering: RestingOrder) -> Refusal | None:
 
 
 def size_refusal(turn: Turn, entering: RestingOrder) -> Refusal | None:
-    """Refuse a price that cannot be one, and amounts that a record could not hold."""
+    """Refuse a price that cannot be one, terms that no instrument has, and amounts that a record could not hold."""
     price, leaves, side = entering.price, entering.leaves_quantity, entering.side
     if entering.order_type not in LIMITED and price == ANY_PRICE[side]:
         price = Price(1)
     if price <= 0:
         return Refusal(Reason.INVALID_PRICE, f"price {price} is not above 0")
-    fee_bps = max(entering.maker_fee_bps, entering.taker_fee_bps)
+    maker, taker = entering.maker_fee_bps, entering.taker_fee_bps
+    if not (0 <= maker <= BASIS_POINTS and 0 <= taker <= BASIS_POINTS and entering.multiplier > 0):
+        text = f"no instrument has fees of {maker} and {taker} basis points and a multiplier of {entering.multiplier}"
+        return Refusal(Reason.INVALID_INSTRUCTION, text)
+    fee_bps = max(maker, taker)
     there = turn.book.total(side, entering.price)
     if not (
         fits(with_fee(price * entering.order_quantity * entering.multiplier, fee_bps))
