@@ -42,7 +42,15 @@ TRADERS = (
     Account("DAN", participant_id="R"),
 )
 PRODUCTS = (
-    Instrument("AAA", market="XONE", maker_fee_bps=7, taker_fee_bps=13, reference_price=300, collar_bps=500),
+    Instrument(
+        "AAA",
+        market="XONE",
+        maker_fee_bps=7,
+        taker_fee_bps=13,
+        reference_price=300,
+        collar_bps=500,
+        depth_by_order=True,
+    ),
     Instrument(
         "BBB",
         market="XTWO",

@@ -117,6 +117,8 @@ class Books:
         if update.sequence != symbol.sequence:
             self._leave_out(update.symbol, "updates are missing, see A20")
             return
+        if update.part:
+            return  # More of the orders behind the levels that the first part has told.
         symbol.updates.append(entry)
         self._play(update.symbol, symbol)
 

@@ -41,6 +41,14 @@ class AnnouncementKind(StrEnum):
     PARTICIPANT = "PARTICIPANT"
 
 
+class BookOrderAction(StrEnum):
+    """What became of an order in the book."""
+
+    ADD = "ADD"
+    MODIFY = "MODIFY"
+    DELETE = "DELETE"
+
+
 class CorporateActionType(StrEnum):
     """What an issuer does."""
 
@@ -504,6 +512,7 @@ class Instrument(Record, frozen=True, gc=False):
     expiry_date: dt.date | None = None
     pause_time_ns: TimeNs = TimeNs(300000000000)
     volatility_auction: bool = False
+    depth_by_order: bool = False
 
 
 class CorporateAction(Record, frozen=True, gc=False):
@@ -580,6 +589,17 @@ class BookLevel(Record, frozen=True, gc=False):
     orders: int
 
 
+class BookOrder(Record, frozen=True, gc=False):
+    """One resting order as the public sees it now; nothing of what an iceberg hides."""
+
+    order_id: str
+    action: BookOrderAction
+    side: Side
+    price: Price
+    quantity: Quantity
+    place: int
+
+
 class BookUpdate(Record, frozen=True, gc=False):
     """The price levels of a book that one message changed, and the best prices after it."""
 
@@ -599,6 +619,9 @@ class BookUpdate(Record, frozen=True, gc=False):
     indicative_quantity: Quantity = Quantity(0)
     indicative_surplus: Quantity = Quantity(0)
     paused_until_time_ns: TimeNs | None = None
+    orders: tuple[BookOrder, ...] = ()
+    part: int = 0
+    parts: int = 1
 
 
 class DeadLetter(Record, frozen=True, gc=False):
@@ -795,6 +818,7 @@ class BookState(Record, frozen=True, gc=False):
     volatility_auction: bool = False
     is_collecting: bool = False
     pause_extensions: int = 0
+    depth_by_order: bool = False
 
 
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (

@@ -8,13 +8,16 @@ import pytest
 from msgspec.structs import replace
 
 from bourse.audit import Auditor, Entry, Equation, Result
+from bourse.pipeline.matching import by_order
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
+    BookUpdate,
     DeadLetter,
     Hold,
+    Instrument,
     OrderStatus,
     OrderType,
     PositionCause,
@@ -467,3 +470,21 @@ def test_a_refused_command_whose_ids_are_cut_short_tells_no_balance() -> None:
         log.feed(event)
     log.feed(SimEvent(Topic.WALLET_COMMANDS, None, command(request_id="no id", amount=1)))
     assert failures(audit(log.entries)) == {}
+
+
+def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Orders that are spread over several updates are several records of one cause.
+    monkeypatch.setattr(by_order, "ORDERS_PER_UPDATE", 2)
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        instrument = event.record
+        if isinstance(instrument, Instrument):
+            event = event._replace(record=replace(instrument, depth_by_order=True))  # noqa: PLW2901
+        log.feed(event)
+    for price in (290, 300, 310, 320):
+        log.feed(writer.new("ANN", "AAA", Side.BUY, 5, price, TimeInForce.GTC))
+    log.feed(writer.new("BEN", "AAA", Side.SELL, 20, 290, TimeInForce.GTC))
+    updates = [entry.record for entry in log.entries if isinstance(entry.record, BookUpdate)]
+    assert [update.parts for update in updates] == [1, 1, 1, 1, 2, 2]
+    finding = audit(log.entries).finding(Equation.A6)
+    assert (finding.result, finding.looked_at, finding.reason) == (Result.PASSED, 5, None)

@@ -36,11 +36,11 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
         case ApprovedOrder():
             _act(state, outputs, cause, record, time_ns)
         case Announcement():
-            # What a phase or halt allows is read from the tables that validation keeps of these.
+            # What these say of phases, halts and instruments is read from the tables that validation keeps of them.
             if record.session is not None:
                 phases.follow(state, outputs, cause, record.session, time_ns)
             if record.instrument is not None:
-                phases.learn(state, outputs, cause, record.instrument, time_ns)
+                phases.learn(state, outputs, cause, record.instrument.symbol, time_ns)
         case _:
             message = f"matching has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)

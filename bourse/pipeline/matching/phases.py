@@ -14,7 +14,6 @@ from bourse.pipeline.outputs import Outputs
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
-    Instrument,
     InstrumentStatus,
     OrderStatus,
     OrderType,
@@ -150,15 +149,21 @@ def _expire_with_its_instrument(turn: Turn, session: SessionEvent) -> None:
             turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
 
 
-def learn(state: State, outputs: Outputs, cause: str, instrument: Instrument, time_ns: TimeNs) -> None:
-    """Cancel everything in the book of an instrument that is delisted."""
-    if instrument.status is not InstrumentStatus.DELISTED or state.books.get(instrument.symbol) is None:
+def learn(state: State, outputs: Outputs, cause: str, symbol: str, time_ns: TimeNs) -> None:
+    """Show a book as its instrument asks now, and cancel everything in it if that is delisted."""
+    memory, instrument = state.books.get(symbol), state.instruments.get(symbol)
+    if memory is None or instrument is None:
         return
-    turn = Turn(state, outputs, cause, instrument.symbol, instrument.market, time_ns)
-    refusal = Refusal(Reason.SYMBOL_DELISTED, f"{instrument.symbol} is delisted")
-    for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
-        turn.end(order, OrderStatus.CANCELLED, ReleaseReason.DELISTED, refusal)
-    pauses.end(turn)
+    is_delisted = instrument.status is InstrumentStatus.DELISTED
+    if not is_delisted and memory.depth_by_order is instrument.depth_by_order:
+        return
+    turn = Turn(state, outputs, cause, symbol, memory.market, time_ns)
+    turn.show_orders(are_shown=instrument.depth_by_order)
+    if is_delisted:
+        refusal = Refusal(Reason.SYMBOL_DELISTED, f"{symbol} is delisted")
+        for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
+            turn.end(order, OrderStatus.CANCELLED, ReleaseReason.DELISTED, refusal)
+        pauses.end(turn)
     turn.finish()
 
 

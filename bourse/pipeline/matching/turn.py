@@ -14,6 +14,7 @@ from bourse.pipeline.depth import CHECKSUM_MASK, level_checksum
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.markets import CALL_PHASES, business_date, clock, phase_of, trading_refusal
+from bourse.pipeline.matching import by_order
 from bourse.pipeline.matching.auction import Uncrossing, uncrossing
 from bourse.pipeline.matching.book import Book
 from bourse.pipeline.money import BASIS_POINTS, saturated
@@ -23,6 +24,7 @@ from bourse.pipeline.state import State
 from bourse.schemas.records import (
     ApprovedOrder,
     BookLevel,
+    BookOrder,
     BookState,
     BookUpdate,
     OrderEvent,
@@ -71,6 +73,12 @@ def _place(order: RestingOrder) -> int:
     return order.sequence
 
 
+def _unwritten(state: State, symbol: str, market: str) -> BookState:
+    """Return the row of a book that has none yet."""
+    instrument = state.instruments.get(symbol)
+    return BookState(market=market, depth_by_order=instrument is not None and instrument.depth_by_order)
+
+
 class Turn:
     """What one message does to one book.
 
@@ -95,12 +103,13 @@ class Turn:
         self.symbol = symbol
         self.time_ns = time_ns
         self.book = book_of(state, symbol)
-        self.memory = self._remembered = memory = state.books.get(symbol) or BookState(market=market)
+        self.memory = self._remembered = memory = state.books.get(symbol) or _unwritten(state, symbol, market)
         self.market = market = market or memory.market
         self.enter_phase(phase_of(state, market, symbol))
         self.place = memory.place
         self.last_price = memory.last_price
         self.touched: dict[tuple[Side, Price], tuple[int, int]] = {}  # each level as it was before
+        self._orders_before: dict[str, RestingOrder | None] | None = {} if memory.depth_by_order else None
 
     def follow(self, session: SessionEvent) -> None:
         """Take date and clock as a session event says, which may be for one symbol and so not move its market's."""
@@ -212,7 +221,7 @@ class Turn:
     def rest(self, order: RestingOrder) -> RestingOrder:
         """Add an order at the end of its price's queue, and return it with its place in time."""
         order = self._placed(order)
-        self.touch(order.side, order.price)
+        self.touch(order)
         self.book.rest(order)
         self.book.index.add(order)
         self.state.resting_orders.put(pair_key(self.symbol, order.order_id), order)
@@ -232,7 +241,7 @@ class Turn:
             self.book.waiting.add(order)
             self.state.waiting_orders.put(key, order)
             return
-        self.touch(order.side, order.price)
+        self.touch(order)
         self.book.amend(order)
         self.state.resting_orders.put(key, order)
 
@@ -244,13 +253,13 @@ class Turn:
             self.book.waiting.remove(order.order_id)
             self.state.waiting_orders.delete(key)
             return
-        self.touch(order.side, order.price)
+        self.touch(order)
         self.book.remove(order.order_id)
         self.state.resting_orders.delete(key)
 
     def fill(self, order: RestingOrder, quantity: Quantity) -> None:
         """Fill the first order of a side."""
-        self.touch(order.side, order.price)
+        self.touch(order)
         key = pair_key(self.symbol, order.order_id)
         if quantity == order.leaves_quantity:
             self.book.take(order)
@@ -277,11 +286,20 @@ class Turn:
             self.elected = self.elected or deque()
             self.elected.extend([stop.order_id for stop in stops])
 
-    def touch(self, side: Side, price: Price) -> None:
-        """Take note of a level that is about to change."""
-        key = (side, price)
+    def touch(self, order: RestingOrder) -> None:
+        """Take note of the level of an order that is about to come, change or go, and of the order where it is shown."""
+        side, price = key = (order.side, order.price)
         if key not in self.touched:
             self.touched[key] = self.book.level(side, price)
+        if self._orders_before is not None and order.order_id not in self._orders_before:
+            self._orders_before[order.order_id] = self.book.get(order.order_id)
+
+    def show_orders(self, *, are_shown: bool) -> None:
+        """Tell of each order from now on, or of levels alone."""
+        if are_shown is not self.memory.depth_by_order:
+            self.memory = replace(self.memory, depth_by_order=are_shown)
+            self._orders_before = {} if are_shown else None
+            self.wants_snapshot = True
 
     def _placed(self, order: RestingOrder) -> RestingOrder:
         """Give an order the next place in time, which it may have been made with."""
@@ -398,10 +416,10 @@ class Turn:
             if quantity_now != quantity or orders_now != orders:
                 changes.append(BookLevel(side, price, Quantity(quantity_now), orders_now))
                 checksum += level_checksum(side, price, quantity_now - quantity, orders_now - orders)
-        if changes or self.wants_snapshot:
-            sequence += 1
+        changed = [] if self._orders_before is None else by_order.changes(book, self._orders_before)
+        if changes or changed or self.wants_snapshot:
             checksum &= CHECKSUM_MASK
-            self._publish(sequence, changes, checksum, bid, ask, is_crossed)
+            sequence = self._publish(sequence + 1, changes, changed, checksum, bid, ask, is_crossed)
         remembered = BookState(
             sequence,
             self.last_price,
@@ -419,6 +437,7 @@ class Turn:
             memory.volatility_auction,
             memory.is_collecting,
             memory.pause_extensions,
+            memory.depth_by_order,
         )
         before = self._remembered
         if sequence != before.sequence or remembered != before:
@@ -436,12 +455,13 @@ class Turn:
         self,
         sequence: int,
         changes: list[BookLevel],
+        changed: list[BookOrder],
         checksum: int,
         bid: tuple[Price, int] | None,
         ask: tuple[Price, int] | None,
         is_crossed: bool,  # noqa: FBT001 - a fact of the book
-    ) -> None:
-        """Publish an update of a book that has this checksum now."""
+    ) -> int:
+        """Publish an update of a book that has this checksum now, or several if many orders changed; return its last number."""
         if is_crossed and self.is_trading():
             message = f"the book of {self.symbol} is crossed: bid {bid}, ask {ask} after {self.cause}"
             raise InvariantBroken(message)
@@ -451,29 +471,34 @@ class Turn:
         is_snapshot = self.wants_snapshot or sequence % SNAPSHOT_EVERY == 0
         if is_snapshot:
             changes = self._all_levels(changes)
+            if self._orders_before is not None:
+                changed = by_order.everything(self.book, changed)
         uncross = self._indicative(sequence, is_snapshot) if is_crossed else None
-        outputs.put(
-            _BOOK_UPDATES,
+        update = BookUpdate(
+            outputs.next_id(),
             self.symbol,
-            BookUpdate(
-                outputs.next_id(),
-                self.symbol,
-                sequence,
-                tuple(changes),
-                None if bid is None else bid[0],
-                None if bid is None else Quantity(bid[1]),
-                None if ask is None else ask[0],
-                None if ask is None else Quantity(ask[1]),
-                self.time_ns,
-                is_snapshot,
-                checksum,
-                SessionKind.HALT if is_halted else self.phase,
-                None if uncross is None else uncross.price,
-                NOTHING if uncross is None else Quantity(saturated(uncross.quantity)),
-                NOTHING if uncross is None else Quantity(saturated(uncross.surplus)),
-                self.memory.paused_until_time_ns,
-            ),
+            sequence,
+            tuple(changes),
+            None if bid is None else bid[0],
+            None if bid is None else Quantity(bid[1]),
+            None if ask is None else ask[0],
+            None if ask is None else Quantity(ask[1]),
+            self.time_ns,
+            is_snapshot,
+            checksum,
+            SessionKind.HALT if is_halted else self.phase,
+            None if uncross is None else uncross.price,
+            NOTHING if uncross is None else Quantity(saturated(uncross.quantity)),
+            NOTHING if uncross is None else Quantity(saturated(uncross.surplus)),
+            self.memory.paused_until_time_ns,
         )
+        if not changed:
+            outputs.put(_BOOK_UPDATES, self.symbol, update)
+            return sequence
+        for part in by_order.spread(update, changed):
+            outputs.put(_BOOK_UPDATES, self.symbol, replace(part, event_id=outputs.next_id()))
+            sequence = part.sequence
+        return sequence
 
     def _all_levels(self, changes: list[BookLevel]) -> list[BookLevel]:
         """Return every level, and the changed ones that are gone, so that an update is right with or without the flag."""
