@@ -37,7 +37,7 @@ simulate: setup  ## Run the engine under N seeds of faults from SEED on (or CASE
 
 faults: N ?= 10
 faults: setup  ## Run N schedules of faults on a real broker, from SEED on (or PLAN=file again)
-	@$(BIN)/python -m tests.faults --seed $(SEED) --n $(N) $(if $(PLAN),--plan $(PLAN))
+	@$(BIN)/python -m tests.faults --seed $(SEED) --n $(N) $(if $(PLAN),--plan $(PLAN)) $(if $(CAMPAIGN),--campaign $(CAMPAIGN) --go-on)
 
 MINUTES ?= 60
 soak: setup  ## A fault a minute under a steady flow, for MINUTES; prints the availability

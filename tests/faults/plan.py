@@ -78,7 +78,7 @@ def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS)
             picked[-1] = kinds.long[round_ % len(kinds.long)]
         case 7:
             brokers = 3
-            count = faults - 1
+            count = (faults + 1) // 2
             picked[:count] = [
                 kinds.replicated[(round_ * count + n) % len(kinds.replicated)] for n in range(count)
             ]
