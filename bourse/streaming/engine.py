@@ -28,7 +28,7 @@ from bourse.streaming.intake import Intake, consumer_settings
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
-from bourse.streaming.restore import Restoration, spans
+from bourse.streaming.restore import Restoration, Span, starts
 from bourse.streaming.stores import ChangelogIdentity, PartitionStore
 from bourse.streaming.switch import carry_over
 
@@ -181,11 +181,13 @@ class Engine:
         consumer.pause(assigned)
         self._committed.clear()
         self._intake.ends.clear()
-        ends = spans(self._admin, [TopicPartition(self.config.changelog, p) for p in owned]) if owned else {}
+        changelog = [TopicPartition(self.config.changelog, p) for p in owned]
+        first, marks = starts(self._admin, changelog), self._producer.mark(changelog)
         for partition in sorted(owned):
             store = self.stores.get(partition) or self._open(partition)
             self.stores[partition] = store
-            span = ends[self.config.changelog, partition]
+            key = self.config.changelog, partition
+            span = Span(first[key], marks[key])
             self.restoring[partition] = Restoration(self.config, partition, store, span)
         self._joined = True
         logger.info("assigned partitions %s", sorted(owned))

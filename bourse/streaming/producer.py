@@ -7,13 +7,13 @@ TransactionFailed and with it the process: a new transaction is never begun on a
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import TransactionFailed
 from bourse.streaming.outside import ClientSettings
 
-DeliveryCallback = Callable[[object, object], None]
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 _PUSH_SECONDS = 0.01
 """While it flushes, librdkafka does not linger, and it sends a request per partition, five at a time."""
 
@@ -102,6 +102,32 @@ class TransactionalProducer:
         self.is_open = False
         # Serves delivery reports that carry the changelog's offsets.
         self._producer.poll(0)
+
+    def mark(self, places: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+        """Write a record to each partition and take it back; return their offsets. No transaction may be open.
+
+        Whatever was committed to a partition before is below its mark. To ask where it ends does not tell as much: a leader that was
+        replaced and does not know it yet still answers, but it cannot take a record that all copies must have.
+        """
+        if not places:
+            return {}
+        marks: dict[tuple[str, int], int] = {}
+
+        def note(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                marks[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
+
+        self.begin()
+        for tp in places:
+            self.produce_tracked(tp.topic, None, b"mark", tp.partition, note)
+        self._producer.flush(self._timeout)
+        self._producer.poll(0)
+        if len(marks) < len(places):
+            msg = f"marks: {len(places) - len(marks)} of {len(places)} records were not delivered"
+            raise TransactionFailed(msg)
+        self._retry(lambda: self._producer.abort_transaction(self._timeout), "abort", self._timeout)
+        self.is_open = False
+        return marks
 
     def close(self) -> None:
         """Abort what is open, best effort: readers are not left waiting for the transaction's time-out."""

@@ -1,13 +1,13 @@
 """Filling a store from the changelog: its own position plus the committed tail, in bulk.
 
-A store is finished only at the changelog's high watermark, not at its last stable offset: while a lost worker's
-transaction is open, records that others have committed behind it are not readable yet, and a store without them
-would be wrong. The transaction's time-out bounds the wait.
+A store is finished only at a mark that the worker has written itself (`TransactionalProducer.mark`), not at the last
+stable offset: while a lost worker's transaction is open, records that others have committed behind it are not readable yet, and
+a store without them would be wrong. The transaction's time-out bounds the wait.
 """
 # Kafka's clients type offsets to ask for as ones that may be missing.
 # pyright: reportArgumentType=false
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -42,12 +42,19 @@ class Span:
     end: int
 
 
-def spans(admin: AdminClient, partitions: Iterable[TopicPartition]) -> dict[tuple[str, int], Span]:
-    """Ask the broker for first offset and high watermark (open transactions included) of `partitions`."""
-    keys = [(tp.topic, tp.partition) for tp in partitions]
-    first = _list(admin, keys, OffsetSpec.earliest())
-    last = _list(admin, keys, OffsetSpec.latest())
-    return {key: Span(first[key], last[key]) for key in keys}
+def starts(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+    """Ask the broker for the first offset of `partitions`."""
+    return _list(admin, [(tp.topic, tp.partition) for tp in partitions], OffsetSpec.earliest())
+
+
+def spans(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], Span]:
+    """Ask the broker for first offset and high watermark (open transactions included) of `partitions`.
+
+    A leader that has been replaced and does not know it yet answers too, with an end of its own time.
+    """
+    first = starts(admin, partitions)
+    last = _list(admin, list(first), OffsetSpec.latest())
+    return {key: Span(first[key], last[key]) for key in first}
 
 
 def _list(admin: AdminClient, keys: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
