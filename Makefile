@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 COMPILED := .bourse/compiled
 
-.PHONY: help setup demo up down test simulate faults soak faust-340 mutants check bench flow format lock
+.PHONY: help setup demo up down test simulate faults soak faust-340 mutants check coverage bench flow format lock
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ check: setup  ## Format, lint, types, import rules, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m bourse.schemas.generate --check
 	$(BIN)/python -m bourse.cli.flow --check
+
+coverage: setup  ## See that tests take every branch of what is decided and how it is written down
+	$(BIN)/coverage run -m pytest tests/schemas tests/pipeline tests/validation tests/risk tests/matching tests/positions tests/settlement tests/scenarios
+	$(BIN)/coverage report
 
 format: setup  ## Format and mend what can be mended by itself
 	$(BIN)/ruff format .

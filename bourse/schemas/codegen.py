@@ -105,7 +105,9 @@ def _long_piece(field: Field) -> str:
         return f"times[o.{field.name}]"
     if field.unit in _REPEATED_UNITS or field.name.endswith(_REPEATED_ENDINGS):
         return _memo(field, "longs")
-    return _called(field, "encode_long")
+    if field.nullable:
+        return _called(field, "encode_long")
+    return f"({_UNROLLED_LONG}) if (v := o.{field.name}).__class__ is int else encode_long(v)"
 
 
 def _memo(field: Field, name: str) -> str:
@@ -113,11 +115,8 @@ def _memo(field: Field, name: str) -> str:
 
 
 def _called(field: Field, function: str) -> str:
-    if field.nullable:
-        return f"null if (v := o.{field.name}) is None else present + {function}(v)"
-    if function == "encode_long":
-        return f"({_UNROLLED_LONG}) if (v := o.{field.name}).__class__ is int else encode_long(v)"
-    return f"{function}(o.{field.name})"
+    call = f"{function}(o.{field.name})"
+    return f"null if o.{field.name} is None else present + {call}" if field.nullable else call
 
 
 def _sized(field: Field, suffix: str) -> str:

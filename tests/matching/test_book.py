@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.matching.book import FEW, Book
 from bourse.pipeline.matching.naive import NaiveBook
-from bourse.schemas.records import RestingOrder, Side, TimeInForce
+from bourse.pipeline.matching.waiting import trailed
+from bourse.schemas.records import OrderType, RestingOrder, Side, TimeInForce
 from bourse.schemas.units import Price, Quantity
 from tests.strategies import SYMBOL, prices, quantities, sides
 
@@ -311,3 +312,10 @@ def test_a_sweep_takes_everything_in_price_time_order(orders: list[tuple[int, in
     assert [order.order_id for order, _ in fills] == [f"0-{number}" for number in expected]
     assert len(book) == 0
     assert book.best(SELL) is None
+
+
+def test_a_trailing_stop_never_moves_away_from_the_market() -> None:
+    sell = replace(resting(1, SELL, 5, 0), order_type=OrderType.TRAILING_STOP, stop_price=90, trail_amount=10)
+    buy = replace(sell, side=BUY, stop_price=110)
+    assert [trailed(sell, Price(price)).stop_price for price in (95, 100, 105)] == [90, 90, 95]
+    assert [trailed(buy, Price(price)).stop_price for price in (105, 100, 95)] == [110, 110, 105]

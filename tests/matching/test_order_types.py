@@ -415,6 +415,12 @@ class TestOneCancelsTheOther:
         assert heard.released == [("0-0", 5, "OCO")]
         assert exchange.queue(BUY) == [(100, "0-1", 5)]
 
+    def test_a_fill_or_kill_does_not_count_on_its_sibling(self, exchange: Exchange) -> None:
+        exchange.sell("A1", 5, 100, oco_group="G")
+        exchange.sell("A2", 4, 100)
+        heard = exchange.buy("A1", 5, 100, oco_group="G", time_in_force=FOK)
+        assert (heard.fills, heard.events[-1].reason) == ([], "FOK_NOT_FILLABLE")
+
     def test_a_stop_that_is_set_off_with_its_sibling_is_cancelled_if_that_trades_first(
         self, exchange: Exchange
     ) -> None:

@@ -52,8 +52,7 @@ class Index:
 
     def siblings(self, order: RestingOrder) -> list[str]:
         """Return the ids of the other orders of an order's OCO group, the oldest first."""
-        if order.oco_group is None:
-            return []
+        assert order.oco_group is not None, order
         group = self._groups.get((order.account_id, order.oco_group), set())
         return sorted(group - {order.order_id}, key=age)
 
@@ -76,8 +75,7 @@ def _add(ids: dict[K, set[str]], key: K, order_id: str) -> None:
 
 
 def _discard(ids: dict[K, set[str]], key: K, order_id: str) -> None:
-    held = ids.get(key)
-    if held is not None:
-        held.discard(order_id)
-        if not held:
-            del ids[key]
+    held = ids[key]
+    held.discard(order_id)
+    if not held:
+        del ids[key]

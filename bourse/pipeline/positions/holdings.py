@@ -97,8 +97,8 @@ def settle(state: State, outputs: Outputs, session: SessionEvent, time_ns: TimeN
     state.positions.put(f"{MARK}{session.market}", Position(pending=(mark,)))
     for key in _due_holdings(state).take(session.market, date):
         row = state.positions.get(key)
-        if row is not None:
-            _settle_row(state, outputs, key, row, session.market, date, time_ns)
+        assert row is not None, key
+        _settle_row(state, outputs, key, row, session.market, date, time_ns)
 
 
 def _due_holdings(state: State) -> DueHoldings:

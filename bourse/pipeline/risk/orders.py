@@ -222,6 +222,7 @@ def _replace(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: Tim
         _refuse(outputs, order, finished, OrderStatus.REPLACE_REJECTED, time_ns)
         return
     account, instrument = _account(state, hold.account_id), state.instruments.get(hold.symbol)
+    assert instrument is not None, hold
     prices = _changed_prices(instrument, order, hold)
     if isinstance(prices, Refusal):
         _refuse(outputs, order, prices, OrderStatus.REPLACE_REJECTED, time_ns)
@@ -240,7 +241,7 @@ def _replace(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: Tim
         _block(state, outputs, hold, extra, order.target_order_id, time_ns)
 
 
-def _changed_prices(instrument: Instrument | None, order: ValidatedOrder, hold: Hold) -> _Prices | Refusal:
+def _changed_prices(instrument: Instrument, order: ValidatedOrder, hold: Hold) -> _Prices | Refusal:
     """Return the prices that a replace asks for; without any, the order keeps its own."""
     kind = hold.order_type
     refusal = _kind_refusal(order, kind)
@@ -248,7 +249,7 @@ def _changed_prices(instrument: Instrument | None, order: ValidatedOrder, hold: 
         return refusal
     if kind in _WITH_PRICE:
         return _Prices(Price(holds.last_price(hold)) if order.price is None else order.price, None)
-    if instrument is None or (order.stop_price is None and order.trail_amount is None):
+    if order.stop_price is None and order.trail_amount is None:
         return _NO_PRICES
     stop = msgspec.structs.replace(order, order_type=kind)
     worst = protective_price(instrument, stop, hold.side, Price(0))
@@ -273,19 +274,17 @@ def _with_pending(hold: Hold, replace: PendingReplace) -> Hold:
 
 
 def _replace_refusal(
-    state: State, account: Account, instrument: Instrument | None, hold: Hold, asked: Hold, extra: int
+    state: State, account: Account, instrument: Instrument, hold: Hold, asked: Hold, extra: int
 ) -> Refusal | None:
     if len(hold.pending) >= holds.MAX_PENDING_REPLACES:
         return Refusal(Reason.TOO_MANY_REPLACES, f"{len(hold.pending)} replaces of it wait for the book")
-    if instrument is not None:
-        # Validation could not look at the value where the replace keeps the price that is in the hold.
-        total, price = asked.pending[-1].order_quantity, asked.pending[-1].price
-        refusal = value_refusal(account, instrument, total, price) or exposures.position_refusal(
-            state, account, instrument, hold, asked
-        )
-        if refusal is not None:
-            return refusal
-    return _funds_refusal(state, hold, extra)
+    # Validation could not look at the value where the replace keeps the price that is in the hold.
+    total, price = asked.pending[-1].order_quantity, asked.pending[-1].price
+    return (
+        value_refusal(account, instrument, total, price)
+        or exposures.position_refusal(state, account, instrument, hold, asked)
+        or _funds_refusal(state, hold, extra)
+    )
 
 
 def _mass_cancel(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeNs) -> None:
