@@ -208,6 +208,11 @@ class HostileFlow:
                 event = SimEvent(Topic.PARTICIPANTS, None, Participant(dice.choice("PQR"), status))
             case "i":
                 event = SimEvent(Topic.INSTRUMENTS, None, self._changed_terms(dice.choice(PRODUCTS)))
+            case "k":
+                firm = Participant(
+                    dice.choice("PQ"), dice.choice((AccountStatus.SUSPENDED, *[AccountStatus.ACTIVE] * 3))
+                )
+                event = SimEvent(Topic.PARTICIPANTS, None, firm)
             case "d":
                 asset, amount = dice.choice(("EUR", "AAA")), dice.choice((*_ODD, 500))
                 event = self._money(dice.choice(TRADERS).account_id, asset, amount)

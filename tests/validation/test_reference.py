@@ -124,8 +124,14 @@ def test_an_account_whose_id_cannot_key_anything_is_not_ours(account_id: str) ->
         learn(State.in_memory(), Account(account_id))
 
 
-@pytest.mark.parametrize("field", ["name", "participant_id", "currency"])
-def test_an_account_that_every_order_would_carry_too_much_of_is_not_ours(field: str) -> None:
+@pytest.mark.parametrize("participant_id", ["a firm", "x" * 65, "\t"])
+def test_an_account_of_a_participant_that_nobody_could_suspend_is_not_ours(participant_id: str) -> None:
+    with pytest.raises(NotOurs, match="malformed participant_id"):
+        learn(State.in_memory(), Account("ANN", participant_id=participant_id))
+
+
+@pytest.mark.parametrize("field", ["name", "currency"])
+def test_an_account_of_which_too_much_would_be_kept_is_not_ours(field: str) -> None:
     learn(State.in_memory(), Account("ANN", **{field: "n" * 200}))
     with pytest.raises(NotOurs, match="too long"):
         learn(State.in_memory(), Account("ANN", **{field: "n" * 201}))

@@ -151,6 +151,9 @@ def _new_prices(
             message = f"a validated {order.order_type} without a price"
             raise NotOurs(message)
         return _Prices(order.price, None)
+    if order.stop_price is not None and order.stop_price <= 0:
+        message = f"a validated {order.order_type} without a stop_price above 0"
+        raise NotOurs(message)
     available = wallets.balances(state, order.account_id, instrument.currency).available
     affordable = affordable_price(account, instrument, order.quantity, available)
     worst = protective_price(instrument, order, side, affordable)

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Final
 
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.forms import are_remarks, clipped, is_name
+from bourse.pipeline.forms import are_remarks, clipped, is_id, is_name
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
@@ -34,8 +34,12 @@ def learn_account(state: State, account: Account) -> bool:
     if not is_name(account.account_id):
         message = f"malformed account_id {clipped(account.account_id)}"
         raise NotOurs(message)
-    if not are_remarks(account.name, account.participant_id, account.currency):
-        message = "name, participant_id or currency is too long"
+    # A participant whose id could not key anything could not be suspended either.
+    if account.participant_id and not is_id(account.participant_id):
+        message = f"malformed participant_id {clipped(account.participant_id)}"
+        raise NotOurs(message)
+    if not are_remarks(account.name, account.currency):
+        message = "name or currency is too long"
         raise NotOurs(message)
     before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
