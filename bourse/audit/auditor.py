@@ -224,6 +224,7 @@ class Auditor:
         self._identity.at_home(entry, "account", record.account_id)
         self._retries.refused(record, way)
         self._lives.event(entry, record, way)
+        self._books.event(entry, record, way)
 
     def _trade(self, entry: Entry, record: Trade) -> None:
         if record.event_id:

@@ -13,6 +13,7 @@ from bourse.schemas.records import Announcement, ApprovedOrder, DeadLetter, Vali
 UNDER_WAY: Final = "the log is not at rest, so what has no answer yet was not judged"
 _MOST_IN_A_LETTER: Final = 4_000_000
 """Records of more bytes, which Kafka takes if they are compressed, stay in their topic."""
+_ANNOUNCED: Final = frozenset(("instruments", "corporate-actions", "sessions", "participants"))
 _READ_BY_NOBODY: Final = frozenset(
     ("settlements", "order-events", "tape", "book-updates", "dead-letters", "market-data", "changelog")
 )
@@ -76,6 +77,8 @@ class Hops:
         self._matching = Pairs(Equation.A2, "approved message")
         self._poison = Pairs(Equation.A21, "poison record")
         self._copies: dict[str, int] = {}
+        self._put_aside: set[str] = set()
+        """Places of reference data whose dead letters were read before them."""
         self._announced: dict[str, Entry] = {}
         self._letters = 0
         self._ends: dict[tuple[str, int], int] = {}
@@ -105,6 +108,9 @@ class Hops:
     def published(self, entry: Entry) -> None:
         """Take in reference data, which the announcer copies into every partition."""
         self._ends[entry.topic, entry.partition] = entry.offset
+        if entry.place in self._put_aside:
+            self._put_aside.remove(entry.place)
+            return
         self._announced[entry.place] = entry
         self._close_copies(entry.place)
 
@@ -156,7 +162,9 @@ class Hops:
         """Take in a dead letter: the answer to whatever it was that no stage could take."""
         self._letters += 1
         place = f"{record.topic}/{record.partition}/{record.offset}"
-        self._announced.pop(place, None)
+        end = self._ends.get((record.topic, record.partition), -1)
+        if self._announced.pop(place, None) is None and record.topic in _ANNOUNCED and record.offset > end:
+            self._put_aside.add(place)
         if way.is_first and record.topic in {"orders", "wallet-commands"}:
             pairs = self._intake if record.topic == "orders" else self._risk
             self._compare(entry, pairs.answer(place, entry, self._ledger))
@@ -165,8 +173,7 @@ class Hops:
             named = next((key for key, cause in pairs.causes.items() if cause.place == place), None)
             if named is not None:
                 pairs.answer(named, entry, self._ledger)
-        end = self._ends.get((record.topic, record.partition))
-        if place in self._poison.causes or end is None or record.offset > end:
+        if place in self._poison.causes or record.offset > end:
             # Otherwise the original has been read, and could be decoded: a stage had no use for it.
             self._compare(entry, self._poison.answer(place, entry, self._ledger))
 

@@ -120,7 +120,7 @@ class _Leg:
         self.update: PositionUpdated | None = None
         self.netting: Netting | None = None
         self.gains: dict[str, int] = {}
-        """What each asset of the account gained, all balances together; those that gained nothing are left out."""
+        """What each asset of the account gained, all balances together."""
 
 
 def value_of(trade: Trade) -> int:
@@ -132,8 +132,7 @@ def _gains(trade: Trade) -> dict[str, int]:
     """Return what the wallets of an account gain by a leg, for which something was held."""
     sign = 1 if trade.side is Side.BUY else -1
     cash = -sign * value_of(trade) - trade.fee
-    gains = {trade.symbol: sign * trade.quantity, trade.currency: cash}
-    return gains if cash else {trade.symbol: gains[trade.symbol]}
+    return {trade.symbol: sign * trade.quantity, trade.currency: cash}
 
 
 Settled: TypeAlias = Callable[[Trade, PositionUpdated, Netting], None]
@@ -185,11 +184,7 @@ class Legs:
         leg_id = cause_of(change.event_id)
         leg = self._leg(leg_id, entry)
         gain = change.available_delta + change.blocked_delta + change.unsettled_delta
-        total = leg.gains.get(change.asset, 0) + gain
-        if total:
-            leg.gains[change.asset] = total
-        else:
-            leg.gains.pop(change.asset, None)
+        leg.gains[change.asset] = leg.gains.get(change.asset, 0) + gain
         self._close(leg_id, leg)
 
     def net(self, netting: Netting) -> None:

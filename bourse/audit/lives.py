@@ -56,6 +56,7 @@ class Life:
 
     __slots__ = (
         "account_id",
+        "before",
         "began_ms",
         "cum",
         "entry",
@@ -87,14 +88,21 @@ class Life:
         self.terms: ApprovedOrder | None = None
         self.limits: dict[str, int | None] = {}
         """Price by client order id, of the order itself and of each replace that was asked for."""
+        self.before: dict[str, str] = {}
+        """By client order id of a replace: the one whose price held before, and holds on where it names none."""
         self.began_ms = 0
         """When Kafka got the first event that it was in the book."""
         self.is_outside = False
         """Whether it came in behind risk, so that nothing is held for it."""
 
-    def limit(self) -> int | None:
-        """Return the price that holds for it now."""
-        return self.limits.get(self.name)
+    def limit(self, name: str | None) -> int | None:
+        """Return the price that held when it had this client order id."""
+        while name is not None:
+            price = self.limits.get(name)
+            if price is not None:
+                return price
+            name = self.before.get(name)
+        return None
 
 
 class Lives:
@@ -196,10 +204,15 @@ class Lives:
 
     def _replaced(self, event: OrderEvent, life: Life) -> None:
         """Let the replace's price hold; one without a price keeps the order's own."""
-        before = life.limits.pop(life.name, None) if life.name != event.client_order_id else None
+        if life.name == event.client_order_id:
+            return
+        life.before[event.client_order_id] = life.name
         life.name = event.client_order_id
-        if life.limits.get(life.name, 0) is None:
-            life.limits[life.name] = before
+        name: str | None = life.name if life.limits.get(life.name) is not None else None
+        while name is not None:
+            # What held before the last price that a replace named will not be asked for again.
+            name = life.before.pop(name, None)
+            life.limits.pop(name or "", None)
 
     def session(self, entry: Entry, session: SessionEvent) -> None:
         """Take in the close of a market or symbol, which no order of the day outlives."""
@@ -235,7 +248,7 @@ class Lives:
         if life is None:
             life = self.open[trade.order_id] = Life(entry)
         life.traded += trade.quantity
-        limit = life.limits.get(trade.client_order_id)
+        limit = life.limit(trade.client_order_id)
         if limit is not None and (trade.price > limit if trade.side is Side.BUY else trade.price < limit):
             self._ledger.fail(
                 Equation.A5, entry, f"a {trade.side} at {trade.price} is beyond its limit {limit}"
@@ -311,6 +324,6 @@ def reserve(life: Life) -> tuple[str, int]:
     left = life.total - life.cum
     if terms.side is not Side.BUY:
         return terms.symbol, left
-    value = left * (life.limit() or 0) * terms.multiplier
+    value = left * (life.limit(life.name) or 0) * terms.multiplier
     fee_bps = max(terms.maker_fee_bps, terms.taker_fee_bps)
     return terms.currency, value + value * fee_bps // _BASIS_POINTS

@@ -1,324 +1,293 @@
-"""A book as one would explain it to a newcomer: queues by price, the best price first, at a price the oldest first.
+"""A book as one would explain it to a newcomer, with the rules of docs/market-rules.md and no other knowledge.
 
-It shares nothing with the books that the market runs, and knows less than they do: limit and market orders, immediate or
-resting, icebergs, post-only orders, cancels and replaces, in continuous trading. `unknown` names what it does not know, and
-whoever asks for that has to leave the symbol out. To teach it more, take the feature out of `unknown` and give it its
-rule here: orders enter by `enter`, meet by `_meet`, and leave by `remove`.
+It shares nothing with the books that the market runs. Messages come by `act`, session events by `announce`; what time has
+brought about by then, `wake` does before them.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from bourse.schemas.records import (
-    ApprovedOrder,
-    OrderAction,
-    OrderType,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from bourse.audit.call import call_price
+from bourse.audit.levels import LIMITED, Live
+from bourse.audit.stops import STOPS, keep_distance
+from bourse.audit.trading import AT_ONCE, CALLS, Fill, Trading
+from bourse.schemas.records import ApprovedOrder, OrderAction, OrderType, SessionKind, TimeInForce
 
-_RESTS: Final = frozenset((TimeInForce.DAY, TimeInForce.GTC))
-_AT_ONCE: Final = frozenset((TimeInForce.IOC, TimeInForce.FOK))
-_KNOWN_TYPES: Final = frozenset((OrderType.LIMIT, OrderType.MARKET))
-_OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
-_BASIS_POINTS: Final = 10_000
-
-
-def unknown(order: ApprovedOrder) -> str | None:
-    """Return what of a new order the naive book does not know, or None if it knows all of it."""
-    if order.order_type not in _KNOWN_TYPES:
-        return "stop orders"
-    if order.time_in_force not in _RESTS | _AT_ONCE:
-        return f"{order.time_in_force} orders"
-    if order.self_trade_prevention is not SelfTradePrevention.NONE:
-        return "self-trade prevention"
-    if order.oco_group is not None:
-        return "OCO groups"
-    return None
-
-
-class Unknown(Exception):  # noqa: N818 - it is no error: the book came to where its knowledge ends
-    """What a book came upon and does not know."""
+_DAY: Final = TimeInForce.DAY
+_LIMIT: Final = OrderType.LIMIT
+_NEW: Final = OrderAction.NEW
+_CANCEL: Final = OrderAction.CANCEL
+_AT_OPEN: Final = TimeInForce.AT_OPEN
+_AT_CLOSE: Final = TimeInForce.AT_CLOSE
+_OF_THE_DAY: Final = (_DAY, _AT_OPEN, _AT_CLOSE)
+_OPEN: Final = SessionKind.OPEN
+_CLOSED: Final = SessionKind.CLOSED
+_CLOSING_AUCTION: Final = SessionKind.CLOSING_AUCTION
+_NO_PHASE: Final = (SessionKind.RESUME, SessionKind.HALT, SessionKind.TICK)
 
 
 class Impossible(Exception):  # noqa: N818 - it is the market's error, not the program's
     """A message that was accepted and cannot have been; the text says why."""
 
 
-class Fill(NamedTuple):
-    """One trade of the order that came: with which resting order, at its price, how much."""
-
-    maker: str
-    price: int
-    quantity: int
+class WrongPhase(Impossible):
+    """A message that was accepted in a phase that refuses it."""
 
 
-class Resting:
-    """An order in the book."""
+class NaiveBook(Trading):
+    """The orders of one symbol, resting and waiting, through the phases of its days."""
 
-    __slots__ = (
-        "account_id",
-        "display",
-        "left",
-        "market",
-        "order_id",
-        "price",
-        "shown",
-        "side",
-        "total",
-        "until",
-    )
+    def copy(self) -> "NaiveBook":
+        """Return a book to try things on."""
+        other = NaiveBook()
+        self.copy_trading(other)
+        other.is_extended = self.is_extended
+        return other
 
-    def __init__(self, order: ApprovedOrder, side: Side, price: int) -> None:
-        self.order_id = order.order_id
-        self.account_id = order.account_id
-        self.market = order.market
-        self.side = side
-        self.price = price
-        self.total: int = order.quantity
-        self.left: int = order.quantity
-        self.display: int | None = order.display_quantity
-        self.shown = 0
-        self.until = order.time_in_force
+    is_extended = False
+    """Whether its call was extended, which it is once."""
 
-    def reaches(self, price: int) -> bool:
-        """Say whether it may trade at a price."""
-        return price <= self.price if self.side is Side.BUY else price >= self.price
+    @property
+    def shown_phase(self) -> SessionKind | None:
+        """The phase as updates show it: what keeps an open book from trading is a halt."""
+        if self.phase is _OPEN and (self.is_paused or self.is_crossed()):
+            return SessionKind.HALT
+        return self.phase
 
-    def show(self) -> None:
-        """Show what is left, or the next part of an iceberg."""
-        self.shown = self.left if self.display is None else min(self.left, self.display)
+    def filled(self, order_id: str) -> int | None:
+        """Return how much of a live order is filled; None if it is not live."""
+        order = self.find(order_id)
+        return None if order is None else order.total - order.left
 
+    def tell_of(self, order_id: str) -> tuple[int | None, ...] | None:
+        """Return what a live order is like."""
+        order = self.find(order_id)
+        return None if order is None else (order.price, order.total, order.left, order.shown, order.stop)
 
-class _Queue:
-    """The orders at a price, the oldest first, and what they show together."""
-
-    __slots__ = ("orders", "shown")
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Resting] = {}
-        self.shown = 0
-
-
-class NaiveBook:
-    """The resting orders of one symbol."""
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Resting] = {}
-        self._queues: dict[Side, dict[int, _Queue]] = {Side.BUY: {}, Side.SELL: {}}
-        self._prices: dict[Side, list[int]] = {Side.BUY: [], Side.SELL: []}
-        self.changed: dict[tuple[Side, int], tuple[int, int]] = {}
-        """The levels that were touched since this was cleared, each as it was before."""
-        self.last_price: int | None = None
-
-    def level(self, side: Side, price: int) -> tuple[int, int]:
-        """Return the quantity shown and the number of orders at a price."""
-        queue = self._queues[side].get(price)
-        return (0, 0) if queue is None else (queue.shown, len(queue.orders))
-
-    def levels(self) -> int:
-        """Return how many levels there are."""
-        return len(self._prices[Side.BUY]) + len(self._prices[Side.SELL])
-
-    def best(self, side: Side) -> int | None:
-        """Return the best price of a side."""
-        prices = self._prices[side]
-        if not prices:
-            return None
-        return prices[-1] if side is Side.BUY else prices[0]
-
-    def take_changes(self) -> dict[tuple[Side, int], tuple[int, int]]:
-        """Return the levels that are not as they were, as they are now, and begin anew."""
-        touched, self.changed = self.changed, {}
-        now = {key: self.level(*key) for key in touched}
-        return {key: level for key, level in now.items() if level != touched[key]}
+    # -- what comes in -------------------------------------------------------------------------------------------------
 
     def act(self, order: ApprovedOrder) -> list[Fill]:
         """Let an accepted message act, and return its trades.
 
         Raises:
             Impossible: it cannot have been accepted.
-            Unknown: what happens now is nothing that this book knows.
         """
-        match order.action:
-            case OrderAction.NEW:
-                return self._new(order)
-            case OrderAction.REPLACE:
-                return self._replace(order)
-            case OrderAction.CANCEL:
-                self.remove(self._target(order))
-            case OrderAction.MASS_CANCEL:  # pragma: no branch - mypy proves that there is no other
-                own = [resting for resting in self.orders.values() if resting.account_id == order.account_id]
-                if not own:
-                    message = "a mass cancel of nothing was accepted"
-                    raise Impossible(message)
-                for resting in own:
-                    self.remove(resting)
-        return []
+        self.begin()
+        action = order.action
+        if action is _NEW:
+            self._new(order)
+        elif action is _CANCEL:
+            self.remove(self._target(order))
+        elif action is OrderAction.REPLACE:
+            self._replace(order)
+        else:
+            self._mass_cancel(order.account_id)
+        if self._reached:
+            self.cascade()
+        return self._fills
 
-    def expire_day(self, market: str) -> None:
-        """Let the orders of the day expire at the close of their market."""
-        for resting in list(self.orders.values()):
-            if resting.until is TimeInForce.DAY and resting.market == market:
-                self.remove(resting)
+    def refuse(self, order: ApprovedOrder, reason: str) -> str | None:
+        """Let a refused message do the little that it does: an order that would leave the band begins a pause.
 
-    def clear(self) -> None:
-        """Take out everything: the instrument is delisted."""
-        for resting in list(self.orders.values()):
-            self.remove(resting)
+        Return the reason for which a new order must be refused now, None if none; where that is not the book's to say, the reason it had.
+        """
+        self.begin()
+        due: str | None = reason
+        if order.action is _NEW and order.side is not None and order.order_type not in STOPS:
+            self.learn(order)
+            due = self.refusal(Live(order, order.side)) if self.is_trading else reason
+        if reason == "BAND_BREACHED":
+            self.pause()
+        return due
 
-    def would_refuse(self, order: ApprovedOrder) -> str | None:
-        """Return the reason why a new order must be refused as the book stands, where the book decides that."""
-        if order.action is not OrderAction.NEW or order.side is None:
-            return None
-        entering = Resting(order, order.side, _price(order))
-        best = self.best(_OPPOSITE[order.side])
-        meets = best is not None and entering.reaches(best)
-        if order.post_only and meets:
-            return "POST_ONLY_WOULD_TAKE"
-        if order.time_in_force is TimeInForce.FOK and not self._fills(entering):
-            return "FOK_NOT_FILLABLE"
-        return None
+    def wake(self, time_ns: int, *, ends_pause: bool, uncrosses: bool) -> list[Fill]:
+        """Let orders expire whose time has come, a pause end, and a book uncross that a halt had kept from it."""
+        self.begin()
+        for order in self.all_live():
+            if order.expires_ns is not None and order.expires_ns <= time_ns:
+                self.end(order, "EXPIRED")
+        if ends_pause:
+            self._end_or_extend_pause()
+        if (ends_pause or uncrosses) and self.is_trading:
+            self._open()
+        return self._fills
 
-    # -- what messages do --------------------------------------------------------------------------------------
+    def announce(self, kind: SessionKind, *, is_halted: bool) -> list[Fill]:
+        """Let a session event of this book act, and return the trades of an auction."""
+        self.begin()
+        before = self.session
+        if kind not in _NO_PHASE:
+            self.session = kind
+        if kind is SessionKind.HALT or kind is SessionKind.TICK:
+            return self._fills
+        self.is_paused = self.is_collecting = self.is_extended = False
+        if self.session is _OPEN or self.session is None:
+            if not is_halted:
+                self._open()
+        elif self.session is _CLOSING_AUCTION:
+            self._enter_the_close()
+        elif self.session is _CLOSED:
+            self._close(has_auction=before is _CLOSING_AUCTION and not is_halted)
+        return self._fills
 
-    def _new(self, order: ApprovedOrder) -> list[Fill]:
-        reason = self.would_refuse(order)
-        if reason is not None or order.side is None or order.order_id in self.orders:
-            message = f"it was accepted, though {reason or 'it has no side, or its id rests already'}"
+    def delist(self) -> None:
+        """End everything, and a pause."""
+        self.end_all("SYMBOL_DELISTED")
+        self.is_paused = self.is_collecting = self.is_extended = False
+
+    def end_all(self, what: str) -> None:
+        """End everything: the last day of the instrument is over."""
+        for order in self.all_live():
+            self.end(order, what)
+
+    # -- what messages do ----------------------------------------------------------------------------------------------
+
+    def _new(self, order: ApprovedOrder) -> None:
+        if order.side is None or order.order_id in self.orders or order.order_id in self.waiting:
+            message = "it was accepted, though it has no side, or its id is live already"
             raise Impossible(message)
-        entering = Resting(order, order.side, _price(order))
-        fills = self._meet(entering, order)
-        if order.order_type is OrderType.LIMIT and order.time_in_force in _RESTS:
-            self._rest(entering)
-        return fills
+        self._require_phase(order)
+        self.learn(order)
+        entering = Live(order, order.side)
+        if entering.kind is not _LIMIT and entering.kind in STOPS:
+            self.wait_for_price(entering)
+        elif entering.until is _AT_CLOSE and self.phase is not _CLOSING_AUCTION:
+            self.wait(entering)
+        else:
+            self._enter(entering)
 
-    def _replace(self, order: ApprovedOrder) -> list[Fill]:
-        """Change an order: it keeps its place for no more at the same price, and else goes to the end, trading first."""
+    def _replace(self, order: ApprovedOrder) -> None:
+        """Change an order: it keeps its place for no more at the same prices, and else goes to the end, trading first."""
         target = self._target(order)
-        filled = target.total - target.left
-        price = target.price if order.price is None else order.price
-        display = target.display if order.display_quantity is None else order.display_quantity
-        if order.quantity <= filled:
-            self.remove(target)
-            return []
+        self._require_phase(order)
         less = target.total - order.quantity
-        if price == target.price and display == target.display and less >= 0:
-            self._reduce(target, less)
-            return []
+        if less >= target.left:
+            self.remove(target)
+            return
+        asked = {
+            "price": order.price if target.kind in LIMITED else order.protective_price,
+            "display": order.display_quantity,
+            "stop": order.stop_price,
+            "trail": order.trail_amount,
+        }
+        changes = {name: value for name, value in asked.items() if value not in {None, getattr(target, name)}}
+        if not changes and less >= 0:
+            self.lessen(target, less)
+            return
+        waits = target.order_id in self.waiting
         self.remove(target)
-        target.price, target.display = price, display
-        target.total, target.left = order.quantity, order.quantity - filled
-        fills = self._meet(target, order)
-        self._rest(target)
-        return fills
+        if "trail" in changes:
+            keep_distance(target, changes["trail"] or 0)
+        for name, value in changes.items():
+            setattr(target, name, value)
+        target.total -= less
+        target.left -= less
+        if target.kind in STOPS and waits:
+            self.wait_for_price(target)
+        elif waits:
+            self.wait(target)
+        else:
+            self._enter(target)
 
-    def _target(self, order: ApprovedOrder) -> Resting:
-        target = self.orders.get(order.target_order_id or "")
+    def _enter(self, entering: Live) -> None:
+        if (self.session is not _OPEN and self.phase in CALLS) or self.is_collecting:
+            self.rest(entering)
+            return
+        reason = self.refusal(entering)
+        if reason is not None:
+            message = f"it was accepted, though {reason}"
+            raise Impossible(message)
+        self.enter(entering)
+
+    def _mass_cancel(self, account_id: str) -> None:
+        own = [order for order in self.all_live() if order.account_id == account_id]
+        if not own:
+            message = "a mass cancel of nothing was accepted"
+            raise Impossible(message)
+        for order in own:
+            self.remove(order)
+
+    def _target(self, order: ApprovedOrder) -> Live:
+        target = self.find(order.target_order_id or "")
         if target is None or target.account_id != order.account_id:
-            message = f"it was accepted, but {order.target_order_id} does not rest"
+            message = f"it was accepted, but {order.target_order_id} is not live"
             raise Impossible(message)
         return target
 
-    # -- how orders meet, rest and leave -------------------------------------------------------------------------
-
-    def _meet(self, entering: Resting, order: ApprovedOrder) -> list[Fill]:
-        fills: list[Fill] = []
-        against = _OPPOSITE[entering.side]
-        lowest, highest = self._band(order)
-        while entering.left:
-            price = self.best(against)
-            if price is None or not entering.reaches(price):
-                break
-            if not lowest <= price <= highest:
-                message = "pauses outside of the price band"
-                raise Unknown(message)
-            maker = next(iter(self._queues[against][price].orders.values()))
-            quantity = min(entering.left, maker.shown)
-            fills.append(Fill(maker.order_id, price, quantity))
-            entering.left -= quantity
-            self._fill(maker, quantity)
-        if fills:
-            self.last_price = fills[-1].price
-        return fills
-
-    def _band(self, order: ApprovedOrder) -> tuple[int, int]:
-        middle = order.reference_price if self.last_price is None else self.last_price
-        if middle is None or order.price_band_bps is None:
-            return 0, 2**63
-        reach = middle * order.price_band_bps // _BASIS_POINTS
-        return middle - reach, middle + reach
-
-    def _fills(self, entering: Resting) -> bool:
-        """Say whether an order can be filled at once, with what icebergs hide."""
-        found = 0
-        for price in self._from_best(_OPPOSITE[entering.side]):
-            if not entering.reaches(price):
-                break
-            found += sum(
-                order.left for order in self._queues[_OPPOSITE[entering.side]][price].orders.values()
-            )
-        return found >= entering.left
-
-    def _from_best(self, side: Side) -> Iterator[int]:
-        return reversed(self._prices[side]) if side is Side.BUY else iter(self._prices[side])
-
-    def _touch(self, side: Side, price: int) -> None:
-        self.changed.setdefault((side, price), self.level(side, price))
-
-    def _rest(self, order: Resting) -> None:
-        """Add an order at the end of its queue, if anything of it is left."""
-        if not order.left:
+    def _require_phase(self, order: ApprovedOrder) -> None:
+        """Refuse what no book takes in its phase, or in that of its session."""
+        lasts, phase = order.time_in_force, self.phase
+        if phase is _OPEN and lasts is _DAY and not self.is_paused:
             return
-        side, price = order.side, order.price
-        self._touch(side, price)
-        queue = self._queues[side].get(price)
-        if queue is None:
-            queue = self._queues[side][price] = _Queue()
-            insort(self._prices[side], price)
-        order.show()
-        queue.orders[order.order_id] = self.orders[order.order_id] = order
-        queue.shown += order.shown
+        is_wrong = phase is _CLOSED or (self.is_paused and not self.is_collecting)
+        if order.action is _NEW and phase is not None:
+            if phase in CALLS:
+                is_wrong |= lasts in AT_ONCE or order.post_only
+            if phase is _CLOSING_AUCTION or self.session is _OPEN:
+                is_wrong |= lasts is _AT_OPEN
+        if is_wrong:
+            message = f"a {lasts} {order.action} was accepted in phase {self.shown_phase}"
+            raise WrongPhase(message)
 
-    def remove(self, order: Resting) -> None:
-        """Take an order out."""
-        side, price = order.side, order.price
-        self._touch(side, price)
-        queue = self._queues[side][price]
-        del queue.orders[order.order_id], self.orders[order.order_id]
-        queue.shown -= order.shown
-        if not queue.orders:
-            del self._queues[side][price]
-            prices = self._prices[side]
-            del prices[bisect_left(prices, price)]
+    # -- auctions and phases -------------------------------------------------------------------------------------------
 
-    def _fill(self, order: Resting, quantity: int) -> None:
-        """Fill the first order of a queue; a part of an iceberg that is used up is followed by the next at the end."""
-        if quantity == order.shown:
+    def _open(self) -> None:
+        """Begin continuous trading, or go on with it."""
+        self._uncross()
+        self._end_auction_orders()
+        self.reach(self.last_price)
+        self.cascade()
+
+    def _close(self, *, has_auction: bool) -> None:
+        if has_auction:
+            self._uncross()
+        for order in self.all_live():
+            if order.until in _OF_THE_DAY:
+                self.end(order, "EXPIRED")
+        self._end_auction_orders()
+        self.cascade()
+
+    def _enter_the_close(self) -> None:
+        entering = [order for order in self.waiting.values() if order.until is _AT_CLOSE]
+        for order in sorted(entering, key=lambda order: order.place):
             self.remove(order)
-            order.left -= quantity
-            self._rest(order)
-            return
-        self._touch(order.side, order.price)
-        order.left -= quantity
-        order.shown -= quantity
-        self._queues[order.side][order.price].shown -= quantity
+            self.rest(order)
 
-    def _reduce(self, order: Resting, less: int) -> None:
-        """Take a quantity off an order in its place; what it hides goes first."""
-        self._touch(order.side, order.price)
-        hidden = max(0, order.left - order.shown - less)
-        order.total -= less
-        order.left -= less
-        self._queues[order.side][order.price].shown += order.left - hidden - order.shown
-        order.shown = order.left - hidden
+    def _end_or_extend_pause(self) -> None:
+        """End a pause whose time is over, or extend a call once whose price would be outside of the band."""
+        if self.is_collecting and not self.is_extended and self.session is _OPEN:
+            call, (lowest, highest) = call_price(self, self.reference), self.band()
+            if call is not None and not lowest <= call.price <= highest:
+                self.is_extended = True
+                return
+        self.is_paused = self.is_collecting = self.is_extended = False
 
+    def _end_auction_orders(self) -> None:
+        for order in list(self.orders.values()):
+            if order.until is _AT_OPEN or order.until is _AT_CLOSE:
+                self.end(order, "EXPIRED")
+            elif order.kind is OrderType.MARKET:
+                self.remove(order)
 
-def _price(order: ApprovedOrder) -> int:
-    """Return the worst price at which a new order may trade."""
-    price = order.price if order.order_type is OrderType.LIMIT else order.protective_price
-    if price is None:
-        return 2**63 if order.side is Side.BUY else 0
-    return price
+    def _uncross(self) -> None:
+        """Trade at one price, oldest first on both sides, until the book is not crossed any more."""
+        while (call := call_price(self, self.reference)) is not None:
+            while (pair := self._next_pair(call.price)) is not None:
+                self._meet_in_auction(*pair, call.price)
+            self._before = self.last_price
+
+    def _next_pair(self, price: int) -> tuple[Live, Live] | None:
+        """Return the two orders that meet next in an auction, the newer one, which counts as the taker, first."""
+        buy, sell = self.bids.first(), self.asks.first()
+        if buy is None or sell is None or not buy.reaches(price) or not sell.reaches(price):
+            return None
+        return (buy, sell) if buy.place > sell.place else (sell, buy)
+
+    def _meet_in_auction(self, newer: Live, older: Live, price: int) -> None:
+        if newer.is_kept_from(older):
+            self.prevent(newer, older)
+        elif older.is_kept_from(newer):
+            self.prevent(older, newer)
+        elif newer.is_sibling_of(older):
+            self.end(older, "OCO_SIBLING_FILLED")
+        else:
+            self.trade(newer, older, price, min(newer.left, older.left))

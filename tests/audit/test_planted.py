@@ -19,7 +19,6 @@ from bourse.schemas.records import (
     Hold,
     Instrument,
     OrderStatus,
-    OrderType,
     PositionCause,
     RestingOrder,
     SessionEvent,
@@ -34,7 +33,6 @@ from tests.account_strategies import (
     MONDAY,
     FlowWriter,
     command,
-    new_order,
     next_event,
     opening_deposits,
     reference_data,
@@ -409,17 +407,10 @@ def test_nothing_is_passed_that_nothing_was_looked_at_for() -> None:
     assert {finding.result for finding in audit([]).findings} == {Result.NOT_CHECKED}
 
 
-def test_a_symbol_with_orders_that_the_naive_book_does_not_know_is_left_out_and_counted() -> None:
-    log, writer = Log(), FlowWriter()
-    for event in (*reference_data(), *opening_deposits(writer)):
-        log.feed(event)
-    log.feed(writer.new("ANN", "AAA", Side.SELL, 5, 300, TimeInForce.GTC))
-    log.feed(writer.new("ANN", "CCC", Side.SELL, 5, 300, TimeInForce.GTD))
-    stop = new_order("s1", Side.SELL, 5, None, "BEN", "BBB", order_type=OrderType.STOP, stop_price=300)
-    log.feed(SimEvent(Topic.ORDERS, None, stop))
-    finding = audit(log.entries).finding(Equation.A6)
-    assert (finding.result, finding.looked_at) == (Result.PASSED, 1)
-    assert finding.reason == "not checked: 1 symbol (stop orders: 1)"
+def test_a_symbol_whose_updates_have_a_gap_is_left_out_and_counted() -> None:
+    report = audit(a20_an_update_that_is_missing().log)
+    reason = report.finding(Equation.A6).reason
+    assert reason == "not checked: 1 symbol (updates are missing, see A20: 1)"
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)

@@ -1,0 +1,434 @@
+"""A6 for one symbol: what came to its book is played on a naive one, and held to what the book said.
+
+Approved messages come in their order, and so do announcements, but the topics do not say how the two lie to each other.
+Updates of the book do: they tell what changed it, one after the other. So each update lets the naive book take in what
+comes before its cause, which must change nothing that is seen, and then the cause. Which messages come before an
+announcement, `Order` finds out.
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from bourse.audit.call import call_price
+from bourse.audit.entries import Entry, cause_of
+from bourse.audit.equations import Equation, Ledger
+from bourse.audit.levels import BUY
+from bourse.audit.naive import Impossible, NaiveBook, WrongPhase
+from bourse.audit.sessions import Sessions
+from bourse.audit.trading import Fact, Fill
+from bourse.schemas.records import ApprovedOrder, BookUpdate, OrderEvent, OrderStatus, SessionKind
+
+_REJECTED: Final = OrderStatus.REJECTED
+_CANCEL_REJECTED: Final = OrderStatus.CANCEL_REJECTED
+_REPLACE_REJECTED: Final = OrderStatus.REPLACE_REJECTED
+_OPEN: Final = SessionKind.OPEN
+_HALT: Final = SessionKind.HALT
+_TICK: Final = SessionKind.TICK
+_EXPIRED: Final = OrderStatus.EXPIRED
+_DECIDED_BY_BOOK: Final = frozenset(("BAND_BREACHED", "POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
+_SESSIONS: Final = "sessions/"
+
+
+class Wrong(Exception):  # noqa: N818 - it is the market's error, not the program's
+    """A record that is not what the naive book makes it."""
+
+    def __init__(self, equation: Equation, entry: Entry, cause: str) -> None:
+        """Take the equation that it breaks, the record, and why."""
+        super().__init__(cause)
+        self.equation = equation
+        self.entry = entry
+        self.cause = cause
+
+
+class Message(NamedTuple):
+    """An approved message and its id."""
+
+    name: str
+    entry: Entry
+
+
+class Update(NamedTuple):
+    """An update of the book and the id of its cause."""
+
+    cause: str
+    is_announced: bool
+    entry: Entry
+
+
+class Game:
+    """One book, and what waits to be played on it."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.book = NaiveBook()
+        self.sessions = sessions
+        self.messages: deque[Message] = deque()
+        self.waiting: set[str] = set()
+        """The ids of `messages`."""
+        self.updates: deque[Update] = deque()
+        self.causes: set[str] = set()
+        """The ids of what caused `updates`."""
+        self.sequence = 0
+        self.answers: dict[str, Entry] = {}
+        """By id of a message: the book's first record about it."""
+        self.woken: set[str] = set()
+        """Messages before which orders expired by the time of the message, as no session clock runs."""
+        self.predicted: dict[str, tuple[Entry, deque[Fill]]] = {}
+        """By id of a cause: its record, and its trades on the naive book that were not read yet."""
+        self.actual: dict[str, deque[tuple[Entry, Fill]]] = {}
+        """By id of a cause: trades that were read, and not found on the naive book yet."""
+        self.due: dict[str, dict[Fact, Entry]] = {}
+        """By id of a cause: facts of the naive book that were not read yet."""
+        self.told: dict[str, dict[Fact, Entry]] = {}
+        """By id of a cause: facts that were read, and not found on the naive book yet."""
+        self.has_band = False
+        """Whether its instrument has a band, so that a refused message may begin a pause, or end one."""
+        self.pause_ends_ns: int | None = None
+        self.is_stuck = False
+        """Whether a halt keeps a crossed book from trading."""
+        self.played = 0
+        self.unsure: str | None = None
+        """What the topics left open on the way here, if something."""
+
+    def copy_of(self) -> "Game":
+        """Return a game to play to the end, whatever comes later."""
+        other = Game(self.sessions)
+        other.book = self.book.copy()
+        other.messages, other.updates = self.messages.copy(), self.updates.copy()
+        other.waiting, other.causes = self.waiting.copy(), self.causes.copy()
+        other.answers, other.woken = self.answers.copy(), self.woken
+        other.predicted = {cause: (entry, fills.copy()) for cause, (entry, fills) in self.predicted.items()}
+        other.actual = {cause: fills.copy() for cause, fills in self.actual.items()}
+        other.due = {cause: facts.copy() for cause, facts in self.due.items()}
+        other.told = {cause: facts.copy() for cause, facts in self.told.items()}
+        other.has_band, other.pause_ends_ns = self.has_band, self.pause_ends_ns
+        other.is_stuck = self.is_stuck
+        other.unsure = self.unsure
+        return other
+
+    # -- what is read --------------------------------------------------------------------------------------------------
+
+    def message(self, entry: Entry, order: ApprovedOrder) -> None:
+        """Take in a message for the book."""
+        name = order.event_id or entry.place
+        self.messages.append(Message(name, entry))
+        self.waiting.add(name)
+        if order.price_band_bps is not None:
+            self.has_band = True
+
+    def update(self, entry: Entry, update: BookUpdate) -> None:
+        """Take in what changed of the book."""
+        cause = cause_of(update.event_id)
+        is_announced = is_announcement(cause)
+        self.updates.append(Update(cause, is_announced, entry))
+        self.causes.add(cause)
+        for fact in self.told.get(cause, ()) if is_announced else ():
+            self.book.gone.discard(fact.order_id)
+
+    def answer(self, entry: Entry, cause: str) -> bool:
+        """Take in a record about a message; return False if it only tells of an order that expired before it."""
+        if isinstance(entry.record, OrderEvent) and entry.record.status is _EXPIRED:
+            self.woken.add(cause)
+            return False
+        self.answers.setdefault(cause, entry)
+        return True
+
+    def trade(self, entry: Entry, cause: str, fill: Fill) -> None:
+        """Take in a trade, told by the order that took."""
+        self.actual.setdefault(cause, deque()).append((entry, fill))
+        if cause in self.predicted:
+            self._compare_trades(cause)
+
+    def fact(self, entry: Entry, cause: str, fact: Fact) -> None:
+        """Take in what became of an order that did not ask for it."""
+        if _meet(self.due, self.told, cause, fact, entry) or not is_announcement(cause):
+            return
+        if cause not in self.causes:
+            # Where it changed a level, an update will say so.
+            self.book.gone.add(fact.order_id)
+
+    # -- what is played ------------------------------------------------------------------------------------------------
+
+    def act(self, *, is_cause: bool) -> None:
+        """Let the next message act, and hold what it did to the update that it caused, if it caused one."""
+        name, entry = self.messages.popleft()
+        self.waiting.discard(name)
+        answer, book = self.answers.pop(name), self.book
+        order = entry.record
+        assert isinstance(order, ApprovedOrder)
+        update = _update(self.updates[0].entry) if is_cause else None
+        if update is not None and book.session is None:
+            begin_session(book, update)
+        try:
+            fills = self.play_on(book, Message(name, entry), answer, update)
+        except WrongPhase as wrong:
+            raise Wrong(Equation.A23, entry, str(wrong)) from None
+        except Impossible as impossible:
+            raise Wrong(Equation.A6, entry, str(impossible)) from None
+        if is_cause:
+            self._check_update()
+        elif book.take_changes():
+            raise Wrong(Equation.A6, entry, "it should have changed the book, and no update says so")
+        self.played += refusal_of(answer) is None
+        self._expect(entry, name, fills)
+
+    def play_on(
+        self, book: NaiveBook, message: Message, answer: Entry, update: BookUpdate | None
+    ) -> list[Fill]:
+        """Let a message act on a book, or do the little that a refused one does; return its trades.
+
+        Raises:
+            Wrong: it was refused for a reason of the book's that does not hold.
+            Impossible: it cannot have been accepted.
+        """
+        order, reason = message.entry.record, refusal_of(answer)
+        assert isinstance(order, ApprovedOrder)
+        woken: list[Fill] = []
+        if self.pause_ends_ns is not None or self.is_stuck or message.name in self.woken:
+            woken = self._woken(book, message, order, answer, update)
+        if reason is None:
+            fills = book.act(order)
+            return woken + fills if woken else fills
+        if reason in _DECIDED_BY_BOOK:
+            due = book.refuse(order, reason)
+            if due != reason:
+                why = f"it was refused for {reason}; the naive book would {due or 'take it'}"
+                raise Wrong(Equation.A6, message.entry, why)
+        return woken
+
+    def _woken(
+        self,
+        book: NaiveBook,
+        message: Message,
+        order: ApprovedOrder,
+        answer: Entry,
+        update: BookUpdate | None,
+    ) -> list[Fill]:
+        """Do what was due before a message, as far as what the book said about the message tells."""
+        ends_pause = (
+            update is not None
+            and self.pause_ends_ns is not None
+            and self.pause_ends_ns <= max(order.event_time_ns, self.sessions.latest_ns)
+            and update.paused_until_time_ns != self.pause_ends_ns
+        )
+        # A halt that ended by itself lets the next message uncross the book before it does anything.
+        uncrosses = not book.is_paused and book.shown_phase is _HALT and _is_uncrossing(answer)
+        if not (ends_pause or uncrosses or message.name in self.woken):
+            return []
+        return book.wake(order.event_time_ns, ends_pause=ends_pause, uncrosses=uncrosses)
+
+    def announced(self) -> None:
+        """Play what the next update's announcement did to the book."""
+        cause, _, entry = self.updates[0]
+        self.book, fills = self.followed(self.book, self.updates[0])
+        self._check_update()
+        self.played += 1
+        self._expect(entry, cause, fills)
+
+    def followed(self, book: NaiveBook, update: Update) -> tuple[NaiveBook, list[Fill]]:
+        """Return a book after an announcement, and its trades, as an update says that it acted.
+
+        A halt changes no level: whether one was on, the topics do not always say. So where something was ever halted,
+        or the instrument has a last day, it is tried both ways.
+        """
+        record, sessions, copy = _update(update.entry), self.sessions, update.cause
+        kind = sessions.kind(copy) if copy.startswith(_SESSIONS) else None
+        if kind is None:
+            return (self._delisted(book, update) if sessions.was_delisted(record.symbol) else book), []
+        halted = (False, True) if sessions.may_be_halted(copy, record.symbol) else (False,)
+        over = (False, True) if sessions.may_have_expired(record.symbol) else (False,)
+        ways = [(is_halted, is_over) for is_over in over for is_halted in halted]
+        tried: list[tuple[NaiveBook, list[Fill]]] = []
+        for is_halted, is_over in ways:
+            other = book.copy() if len(ways) > 1 else book
+            # Other events than these two end a pause anyway, and begin trading again if it is time.
+            is_late = not is_halted and (kind is _TICK or kind is _HALT)
+            due_ns = self.pause_ends_ns
+            ends_pause = is_late and due_ns is not None and due_ns <= record.event_time_ns
+            fills = other.wake(record.event_time_ns, ends_pause=ends_pause, uncrosses=is_late)
+            fills = fills + other.announce(kind, is_halted=is_halted)
+            if is_over:
+                other.end_all("EXPIRED")
+            tried.append((other, fills))
+            if len(ways) == 1 or self.is_as_told(other, update):
+                return other, fills
+        return tried[0]
+
+    def _delisted(self, book: NaiveBook, update: Update) -> NaiveBook:
+        """Return a book after an announcement of its instrument, which may have been delisted by that or only told of."""
+        delisted = book.copy()
+        delisted.delist()
+        return book if not self.is_as_told(delisted, update) and self.is_as_told(book, update) else delisted
+
+    def is_as_told(self, book: NaiveBook, update: Update) -> bool:
+        """Say whether a book is what an update tells, and has done to orders what is told of its cause."""
+        told = self.told.get(update.cause, {}).keys()
+        return problem_of(book, update.entry) is None and set(book.facts) == told
+
+    # -- what is compared ----------------------------------------------------------------------------------------------
+
+    def _check_update(self) -> None:
+        """Hold the next update to the naive book."""
+        cause, _, entry = self.updates.popleft()
+        self.causes.discard(cause)
+        book, update = self.book, _update(entry)
+        problem = problem_of(book, entry)
+        if problem is not None:
+            raise Wrong(problem[0], entry, problem[1])
+        book.bids.touched, book.asks.touched = {}, {}
+        self.pause_ends_ns = update.paused_until_time_ns
+        self.is_stuck = update.phase is _HALT and self.pause_ends_ns is None
+        if book.session is None:
+            begin_session(book, update)
+
+    def _expect(self, entry: Entry, cause: str, fills: list[Fill]) -> None:
+        """Take note of what a cause did on the naive book, to be found in the topics."""
+        if fills:
+            self.predicted[cause] = (entry, deque(fills))
+            self._compare_trades(cause)
+        facts = self.book.facts
+        if facts:
+            self.book.facts = []
+            for fact in facts:
+                _meet(self.told, self.due, cause, fact, entry)
+
+    def _compare_trades(self, cause: str) -> None:
+        """Compare the trades of a cause with those of the naive book, as far as both are there.
+
+        What one order took comes in its order; orders of other accounts may be read earlier or later.
+        """
+        predicted = self.predicted[cause][1]
+        actual = self.actual.get(cause)
+        while actual and predicted:
+            entry, fill = actual.popleft()
+            if fill == predicted[0]:
+                predicted.popleft()
+                continue
+            expected = next((other for other in predicted if other.taker == fill.taker), predicted[0])
+            predicted.remove(expected)
+            if fill != expected:
+                raise Wrong(
+                    Equation.A6, entry, f"it trades {_words(fill)}; the naive book {_words(expected)}"
+                )
+        if not predicted:
+            del self.predicted[cause]
+        if actual is not None and not actual:
+            del self.actual[cause]
+
+    # -- at the end ----------------------------------------------------------------------------------------------------
+
+    def conclude(self, ledger: Ledger) -> None:
+        """Judge what is left over at rest: what the naive book has not done, and what it alone has."""
+        for cause, legs in self.actual.items():
+            if cause not in self.waiting and cause not in self.causes:
+                ledger.fail(Equation.A6, legs[0][0], "the naive book has no such trade")
+        for entry, fills in self.predicted.values():
+            ledger.fail(Equation.A6, entry, f"the naive book trades {_words(fills[0])}, and it does not")
+        for facts in self.due.values():
+            for fact, entry in facts.items():
+                ledger.fail(Equation.A6, entry, f"on the naive book {fact.order_id} is {fact.what} by it")
+        for cause, facts in self.told.items():
+            for fact, entry in facts.items():
+                silent = is_announcement(cause) and fact.order_id not in self.book.orders
+                if not silent and cause not in self.waiting:
+                    ledger.fail(Equation.A6, entry, f"on the naive book {fact.order_id} is not {fact.what}")
+
+
+def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:
+    """Compare what an update tells with a naive book."""
+    update = _update(entry)
+    problem = _level_problem(book, update)
+    if problem is not None:
+        return Equation.A6, problem
+    bid, ask = book.bids.best(), book.asks.best()
+    if update.best_bid != bid or update.best_ask != ask:
+        told = f"{update.best_bid} and {update.best_ask}"
+        return Equation.A20, f"its best prices are {told}, its levels make {bid} and {ask}"
+    is_plain = update.phase is _OPEN and update.phase is book.session and update.paused_until_time_ns is None
+    if book.session is not None and (not is_plain or book.is_paused or book.is_crossed()):
+        shown, until = book.shown_phase, update.paused_until_time_ns
+        if update.phase is not shown or (until is None) is book.is_paused:
+            return (
+                Equation.A23,
+                f"it is {_phase(update.phase, until is not None)}, and should be {_phase(shown, book.is_paused)}",
+            )
+    if update.indicative_price is not None:
+        call = call_price(book, book.reference)
+        if call != (update.indicative_price, update.indicative_quantity, update.indicative_surplus):
+            return Equation.A6, f"it indicates {update.indicative_price}; the naive book {call}"
+    return None
+
+
+def _level_problem(book: NaiveBook, update: BookUpdate) -> str | None:
+    bids = book.bids.changes() if book.bids.touched else {}
+    asks = book.asks.changes() if book.asks.touched else {}
+    for level in update.changes:
+        half, changes = (book.bids, bids) if level.side is BUY else (book.asks, asks)
+        changes.pop(level.price, None)
+        due = half.level(level.price)
+        if due != (level.quantity, level.orders):
+            told = f"{level.quantity} in {level.orders} orders at {level.price} ({level.side})"
+            return f"{told}; the naive book has {due[0]} in {due[1]}"
+    if bids or asks:
+        price, due = next(iter((bids or asks).items()))
+        return f"it does not tell that {due[0]} are left at {price}"
+    return None
+
+
+def _phase(phase: SessionKind | None, is_paused: bool) -> str:  # noqa: FBT001 - a fact of the book
+    return f"{phase}, paused" if is_paused else str(phase)
+
+
+def begin_session(book: NaiveBook, update: BookUpdate) -> None:
+    """Take the phase of a book that was in none yet from its first update."""
+    is_open = update.phase is SessionKind.HALT or update.paused_until_time_ns is not None
+    book.session = SessionKind.OPEN if is_open else update.phase
+
+
+def refusal_of(answer: Entry) -> str | None:
+    """Return the reason for which a message was refused, or None if it was not."""
+    event = answer.record
+    if not isinstance(event, OrderEvent):
+        return None
+    status = event.status
+    if status is _REJECTED or status is _CANCEL_REJECTED or status is _REPLACE_REJECTED:
+        return event.reason
+    return None
+
+
+def _is_uncrossing(answer: Entry) -> bool:
+    """Say whether a book began a message with trades, or with what keeps orders from them."""
+    event = answer.record
+    return not isinstance(event, OrderEvent) or (event.reason is not None and refusal_of(answer) is None)
+
+
+def is_announcement(cause: str) -> bool:
+    """Say whether an id is that of an announcement."""
+    return cause.rpartition("/")[2].startswith("a")
+
+
+def _meet(
+    awaited: dict[str, dict[Fact, Entry]],
+    kept: dict[str, dict[Fact, Entry]],
+    cause: str,
+    fact: Fact,
+    entry: Entry,
+) -> bool:
+    """Strike a fact off those that await it and return True, or keep it until they do."""
+    there = awaited.get(cause)
+    if there is None or fact not in there:
+        kept.setdefault(cause, {})[fact] = entry
+        return False
+    del there[fact]
+    if not there:
+        del awaited[cause]
+    return True
+
+
+def _update(entry: Entry) -> BookUpdate:
+    update = entry.record
+    assert isinstance(update, BookUpdate)
+    return update
+
+
+def _words(fill: Fill) -> str:
+    return f"{fill.quantity} at {fill.price} with {fill.maker}"
