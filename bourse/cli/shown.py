@@ -66,7 +66,7 @@ def text_line(shown: Shown, *, colour: bool) -> str:
     """Return a line for people: time, place, key, and the fields that say something."""
     clock = dt.datetime.fromtimestamp(shown.timestamp_ms / 1000, dt.UTC).strftime("%H:%M:%S.%f")[:-3]
     place = f"{shown.topic}/{shown.partition}/{shown.offset}"
-    key = _text(shown.key) or _base64(shown.key or b"") or "-"
+    key = _harmless(_text(shown.key) or _base64(shown.key or b"")) or "-"
     body = _body(shown, colour=colour)
     if not colour:
         return f"{clock} {place:<30} {key:<16} {body}\n"
@@ -84,12 +84,12 @@ def _decode(wire: Wire, topic: str, value: bytes | None) -> tuple[Record | None,
 
 def _body(shown: Shown, *, colour: bool) -> str:
     if shown.error is not None:
-        text = f"not readable ({shown.error}): {_base64(shown.value or b'')}"
+        text = f"not readable ({_harmless(shown.error)}): {_base64(shown.value or b'')}"
         return f"{RED}{text}{PLAIN}" if colour else text
     if shown.record is None:
         return "deleted"
     fields = (
-        (name, _value(unit, value))
+        (name, _harmless(_value(unit, value)))
         for name, unit, default in _fields(type(shown.record))
         if (value := getattr(shown.record, name)) != default and value is not None
     )
@@ -133,6 +133,11 @@ def _time(time_ns: int) -> str:
     except (OverflowError, ValueError, OSError):
         return str(time_ns)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+
+
+def _harmless(text: str) -> str:
+    """Return a text from outside with its control characters spelled out: a terminal would obey them."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _text(key: bytes | None) -> str | None:
