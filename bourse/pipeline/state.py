@@ -30,6 +30,7 @@ from bourse.schemas.records import (
 
 if TYPE_CHECKING:  # these rooms import this one
     from bourse.pipeline.exposures import Exposure
+    from bourse.pipeline.markets import Standing
     from bourse.pipeline.matching.book import Book
     from bourse.pipeline.positions.due import DueHoldings
 
@@ -94,7 +95,7 @@ def _key(item: tuple[str, object]) -> str:
 
 
 class State:
-    """All tables of one partition, and what is derived from them: order books, wakes, exposures and dues."""
+    """All tables of one partition, and what is derived from them: order books, wakes, exposures, dues and standings."""
 
     __slots__ = (
         "accounts",
@@ -113,6 +114,7 @@ class State:
         "participants",
         "positions",
         "resting_orders",
+        "standings",
         "sweeps",
         "waiting_orders",
         "wakes",
@@ -162,6 +164,7 @@ class State:
         self.exposures: dict[str, Exposure] = {}
         self.wakes = Wakes(books)
         self.due_holdings: DueHoldings | None = None
+        self.standings: dict[tuple[str, str], Standing] = {}
 
     @classmethod
     def in_memory(cls) -> "State":

@@ -14,9 +14,12 @@ from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.outputs import Record
 from bourse.pipeline.reasons import Reason
 from bourse.pipeline.state import State
+from bourse.pipeline.validation import reference
 from bourse.schemas.records import (
     Account,
     AccountStatus,
+    Announcement,
+    AnnouncementKind,
     ClientOrder,
     Halt,
     Instrument,
@@ -28,13 +31,14 @@ from bourse.schemas.records import (
     OrderStatus,
     OrderType,
     SelfTradePrevention,
+    SessionEvent,
     SessionKind,
     Side,
     TickBand,
     TimeInForce,
     ValidatedOrder,
 )
-from bourse.schemas.units import INT64_MAX
+from bourse.schemas.units import INT64_MAX, TimeNs
 from tests.account_strategies import MONDAY, NINE_O_CLOCK_NS, new_order, ready_state, request
 
 LOTS = Instrument(
@@ -255,20 +259,25 @@ def suspend_symbol(state: State) -> None:
     state.instruments.put("AAA", Instrument("AAA", market="XONE", status=InstrumentStatus.HALTED))
 
 
+def announce(state: State, kind: SessionKind, symbol: str | None = None) -> None:
+    session = SessionEvent("XONE", kind, symbol, MONDAY)
+    reference.learn(state, Announcement("sessions/0/0", AnnouncementKind.SESSION, session=session), TimeNs(1))
+
+
 def halt_symbol(state: State) -> None:
-    state.halts.put("XONE/AAA", Halt())
+    announce(state, SessionKind.HALT, "AAA")
 
 
 def halt_market(state: State) -> None:
-    state.halts.put("XONE", Halt())
+    announce(state, SessionKind.HALT)
 
 
 def close_market(state: State) -> None:
-    state.markets.put("XONE", MarketState("XONE", SessionKind.CLOSED, MONDAY))
+    announce(state, SessionKind.CLOSED)
 
 
 def close_symbol(state: State) -> None:
-    state.markets.put("XONE/AAA", MarketState("XONE", SessionKind.CLOSED, MONDAY))
+    announce(state, SessionKind.CLOSED, "AAA")
 
 
 def nothing(_: State) -> None:

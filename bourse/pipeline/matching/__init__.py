@@ -54,5 +54,6 @@ def _act(state: State, outputs: Outputs, cause: str, order: ApprovedOrder, time_
     turn = Turn(state, outputs, cause, order.symbol, order.market, time_ns)
     phases.wake(turn)
     _ACTS[order.action](turn, order)
-    stops.fire(turn)
+    if turn.elected:
+        stops.fire(turn)
     turn.finish()

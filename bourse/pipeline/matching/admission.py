@@ -107,7 +107,8 @@ def terms_refusal(entering: RestingOrder) -> Refusal | None:
     """Refuse instructions that cannot be, or contradict each other; new and replaced orders alike."""
     kind = entering.order_type
     if kind is _LIMIT and entering.stop_price is None and entering.trail_amount is None:
-        return _shown_refusal(entering)
+        is_plain = entering.display_quantity is None and not entering.post_only
+        return None if is_plain else _shown_refusal(entering)
     is_stop = kind in STOPS
     if is_stop and entering.time_in_force in AUCTION_ONLY:
         return Refusal(Reason.INVALID_INSTRUCTION, "a stop order does not wait for an auction")

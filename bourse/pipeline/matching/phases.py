@@ -73,8 +73,8 @@ def _act(turn: Turn) -> None:
 
 def wake(turn: Turn) -> None:
     """Do what is due since the last message: orders expire, a pause ends, and a halt that has ended lets the book uncross."""
-    _expire_in_time(turn)
-    if turn.is_paused():
+    if turn.memory.wake_time_ns is not None:
+        _expire_in_time(turn)
         _end_pause_in_time(turn)
     if turn.memory.is_crossed and turn.is_trading():
         # A circuit breaker ends by itself: no event says so.

@@ -209,8 +209,7 @@ class Turn:
         return self._halt(SessionKind.OPEN) is not None
 
     def _halt(self, phase: SessionKind) -> Refusal | None:
-        instrument = self.state.instruments.get(self.symbol)
-        return trading_refusal(self.state, instrument, self.market, self.symbol, phase, self.time_ns)
+        return trading_refusal(self.state, self.market, self.symbol, phase, self.time_ns)
 
     def find(self, order_id: str | None) -> RestingOrder | None:
         """Return the live order with this id, resting or waiting, or None."""

@@ -160,7 +160,7 @@ def _new(request: _Request) -> ClientOrder:
 def _trading_refusal(request: _Request, instrument: Instrument) -> Refusal | None:
     state, order, market, symbol = request.state, request.order, instrument.market, instrument.symbol
     phase = phase_of(state, market, symbol)
-    refusal = trading_refusal(state, instrument, market, symbol, phase, request.time_ns)
+    refusal = trading_refusal(state, market, symbol, phase, request.time_ns)
     if refusal is not None or order.action is _REPLACE:
         return refusal
     return entry_refusal(phase, order.time_in_force, post_only=order.post_only)

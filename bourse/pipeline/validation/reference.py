@@ -67,6 +67,7 @@ def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
     Raises:
         NotOurs: a known symbol is to have another market, currency or multiplier.
     """
+    state.standings.clear()
     if announcement.instrument is not None:
         _learn_instrument(state, announcement.instrument)
     if announcement.session is not None:
