@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from bourse.agents.wire import Wire
 from bourse.pipeline.flow import TOPICS, key_of
+from bourse.pipeline.matching.pauses import MAX_EXTENSIONS
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent
 from bourse.schemas.records import (
+    Instrument,
     Order,
     OrderAction,
     OrderType,
@@ -63,6 +65,15 @@ _INSTRUCTIONS: tuple[dict[str, Any], ...] = (
 )
 
 
+# Sessions are all at one time here: a pause is over with the next of them.
+_SPECIAL_TERMS: dict[str, Any] = {
+    "price_band_bps": 250,
+    "pause_time_ns": 0,
+    "volatility_auction": True,
+    "depth_by_order": True,
+}
+
+
 class Input(NamedTuple):
     """A record from outside, as its producer hands it to Kafka."""
 
@@ -95,7 +106,15 @@ class InputWriter:
                 self._writer.deposit(account, asset, 100_000) for account in ACCOUNTS for asset in ASSETS
             ]
         deposits = [self._sent(event) for event in events]
-        return [*map(self._sent, reference_data()), deposits[0]._replace(waits=True), *deposits[1:]]
+        return [*map(self._sent, self._reference_data()), deposits[0]._replace(waits=True), *deposits[1:]]
+
+    def _reference_data(self) -> Iterator[SimEvent]:
+        """Yield instruments and accounts; on a special day instruments with a band, auctions of their own and depth by order."""
+        for event in reference_data():
+            instrument = event.record
+            if self._special and isinstance(instrument, Instrument):
+                event = event._replace(record=replace(instrument, **_SPECIAL_TERMS))  # noqa: PLW2901
+            yield event
 
     def flow(self, length: int, poison: float) -> list[Input]:
         """Return what clients do during the day, some of it poisoned."""
@@ -103,8 +122,12 @@ class InputWriter:
         return [inputs[0]._replace(waits=True), *inputs[1:]]
 
     def settlement(self) -> list[Input]:
-        """Return the ticks that take every market past all settlement dates."""
-        return [self._sent(event) for event in self._writer.settle_everything()]
+        """Return the ticks that take every market past all settlement dates, those of trades that the ticks themselves bring too.
+
+        A tick ends a pause, perhaps with an auction, or extends its call.
+        """
+        rounds = MAX_EXTENSIONS + 2
+        return [self._sent(event) for _ in range(rounds) for event in self._writer.settle_everything()]
 
     def _next(self) -> Input:
         if self._reopening:
