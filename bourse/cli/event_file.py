@@ -78,10 +78,7 @@ class EventFile:
         line = _read_line(text)
         topic = _topic_of(line)
         record = from_json(topic.record_type, line.value)
-        key = line.key if line.key is not None else key_of(topic, record)
-        if key is None:
-            msg = f"a record of {topic.name} needs a key"
-            raise JsonFormError(msg)
+        key = line.key if line.key is not None else key_of(topic, record) or ""
         value = self._wire.encode(topic.name, record)
         for partition in self._places(topic, line):
             yield Outgoing(topic.name, key.encode(), value, partition)

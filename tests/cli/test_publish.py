@@ -153,6 +153,13 @@ def test_a_file_too_long_to_hold_is_read_twice(
     assert len(list(events)) == 10
 
 
+def test_a_key_may_be_left_out_wherever_it_goes(write: Callable, market: Settings) -> None:
+    session = {"market": "XMAD", "kind": "OPEN", "business_date": "2019-05-23"}
+    announced = {"topic": "announcements", "value": {"kind": "SESSION", "session": session}}
+    sent = [*EventFile(write(order(1), announced), Wire(market), market.partitions)]
+    assert [(record.key, record.partition) for record in sent] == [(b"ACC-1", None), (b"", 0), (b"", 1)]
+
+
 def test_what_is_in_every_partition_is_copied_unless_the_line_says_where(
     bourse: Callable, write: Callable, tail: Callable
 ) -> None:
