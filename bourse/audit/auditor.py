@@ -194,6 +194,7 @@ class Auditor:
         self._books.announcement(record)
         if record.session is not None:
             self._lives.session(entry, record.session)
+            self._retries.announcement(entry, record.session)
         if record.instrument is not None:
             self._wallets.symbols.add(record.instrument.symbol)
             self._holdings.instrument(record.instrument)
@@ -207,7 +208,7 @@ class Auditor:
         if record.event_id:
             self._way(entry, record.event_id)
             self._identity.at_home(entry, "account", record.account_id)
-            self._retries.validated(record)
+            self._retries.validated(entry, record)
         self._hops.validated(entry, record)
 
     def _approved(self, entry: Entry, record: ApprovedOrder) -> None:
@@ -222,7 +223,7 @@ class Auditor:
     def _order_event(self, entry: Entry, record: OrderEvent) -> None:
         way = self._way(entry, record.event_id, record.symbol or "")
         self._identity.at_home(entry, "account", record.account_id)
-        self._retries.refused(record, way)
+        self._retries.refused(entry, record, way)
         self._lives.event(entry, record, way)
         self._books.event(entry, record, way)
 
@@ -259,7 +260,7 @@ class Auditor:
         if record.trade_id is not None:
             self._legs.move(entry, record)
         else:
-            self._retries.change(record, way)
+            self._retries.change(entry, record, way)
 
     def _position(self, entry: Entry, record: PositionUpdated) -> None:
         self._way(entry, record.event_id, record.symbol)

@@ -6,6 +6,7 @@ from random import Random
 
 from bourse.audit import Auditor, Entry, Report
 from bourse.pipeline.simulate import SimEvent, Simulation
+from bourse.schemas.records import Order
 from tests.account_strategies import FlowWriter, next_event, opening_deposits, reference_data
 
 
@@ -31,6 +32,12 @@ class Log:
         self._offsets[event.topic, is_input] += 1
         key = None if is_input else event.key
         self.entries.append(Entry(str(event.topic), 0, offset, event.timestamp_ms, key, event.record))
+
+    def forget(self, event: SimEvent) -> None:
+        """Let the stages forget that a client order id was used."""
+        order = event.record
+        assert isinstance(order, Order)
+        self._simulation.state.client_orders.delete(f"{order.account_id}/{order.client_order_id}")
 
     def changelog(self) -> list[Entry]:
         """Return the rows of the simulation's tables as a changelog has them."""

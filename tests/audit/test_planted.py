@@ -1,5 +1,6 @@
 """A good log passes; with one record dropped, doubled, altered or swapped, exactly the equation that it breaks fails."""
 
+import datetime as dt
 from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
@@ -104,6 +105,11 @@ def swapped(first: int, second: int) -> Planted:
     log = list(GOOD)
     log[first], log[second] = log[second], log[first]
     return Planted(log, GOOD[first].place)
+
+
+def timed(log: list[Entry]) -> list[Entry]:
+    """The log as Kafka would have it that got a record each minute."""
+    return [entry._replace(timestamp_ms=60_000 * number) for number, entry in enumerate(log)]
 
 
 def last_of_wallet(test: Predicate) -> int:
@@ -331,7 +337,7 @@ def a18_a_request_that_took_effect_twice() -> Planted:
     account_id = GOOD[first].record.account_id
     second = find("validated", lambda e: e.account_id == account_id, 1)
     planted = altered(second, client_order_id=GOOD[first].record.client_order_id)
-    return planted._replace(place=GOOD[second].record.event_id.removesuffix("/v0"))
+    return Planted(timed(planted.log), GOOD[second].record.event_id.removesuffix("/v0"))
 
 
 def a19_two_records_that_changed_places() -> Planted:
@@ -479,3 +485,27 @@ def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: p
     assert [update.parts for update in updates] == [1, 1, 1, 1, 2, 2]
     finding = audit(log.entries).finding(Equation.A6)
     assert (finding.result, finding.looked_at, finding.reason) == (Result.PASSED, 5, None)
+
+
+@pytest.mark.parametrize(("days", "is_found"), [(30, True), (31, False)])
+def test_an_id_may_be_used_again_when_it_is_forgotten_and_not_before(days: int, *, is_found: bool) -> None:
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        log.feed(event)
+    log.feed(writer.session("XONE", SessionKind.OPEN, 0, None))
+    first = writer.new("ANN", "AAA", Side.BUY, 5, 290, TimeInForce.IOC)
+    log.feed(first)
+    log.feed(
+        SimEvent(
+            Topic.SESSIONS,
+            None,
+            replace(CLOSE, kind=SessionKind.OPEN, business_date=MONDAY + dt.timedelta(days)),
+        )
+    )
+    if is_found:
+        # As if the stage had forgotten it too early.
+        log.forget(first)
+    log.feed(first)
+    effects = [entry for entry in log.entries if entry.topic == "validated"]
+    assert len(effects) == 2
+    assert ("A18" in failures(audit(timed(log.entries)))) is is_found
