@@ -35,11 +35,17 @@ from bourse.cli.kafka import admin_client, client_config, kafka_failure, partiti
 from bourse.cli.lines import read_lines
 from bourse.cli.replay import Replay
 from bourse.cli.wire import Wire
+from bourse.pipeline.flow import STAGES
 from bourse.schemas.jsonform import JsonFormError
 from bourse.settings import Settings
 
 CANNOT_READ: Final = 3
 """Exit code where there is nothing to judge: 1 says that an equation fails."""
+
+FROM_OUTSIDE: Final = frozenset(read.topic for stage in STAGES for read in stage.reads) - frozenset(
+    topic for stage in STAGES for topic in stage.writes
+)
+"""The topics that stages read and none of them writes."""
 
 REST_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 0.25
@@ -184,7 +190,9 @@ def _at_rest(admin: AdminClient, settings: Settings, patience_seconds: float) ->
 def _look(group: Group, settings: Settings) -> _Rest:
     counts = group.partition_counts({settings.topic(topic) for topic in READ})
     places = frozenset(Place(name, partition) for name, count in counts.items() for partition in range(count))
-    progress = group.progress(frozenset(group.committed(places)))
+    # What comes from outside the workers read in any case, also where they have committed nothing of it yet.
+    outside = {place for place in places if settings.contract_topic(place.topic) in FROM_OUTSIDE}
+    progress = group.progress(frozenset(outside | group.committed(places).keys()))
     # The ends come last: what is written after this moment is not read.
     starts, ends, stable = group.starts(places), group.ends(places), group.stable_ends(places)
     spans = [

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
+from confluent_kafka import Consumer, Producer
 from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
@@ -128,6 +130,60 @@ def test_a_market_on_kafka_passes_until_somebody_meddles_with_its_topics(workers
     ran = run()
     assert ran.exit_code == 1
     assert "its id is there twice" in ran.output
+
+
+def at_rest(*arguments: str) -> tuple[str, str]:
+    """What `bourse audit` says of A22: the result, and why."""
+    findings = json.loads(run("--json", *arguments).stdout)["findings"]
+    found = next(finding for finding in findings if finding["equation"] == "A22")
+    return found["result"], (found["first"] or {}).get("cause") or found["reason"]
+
+
+@contextmanager
+def a_transaction_that_stays_open(settings: Settings) -> Iterator[None]:
+    producer = Producer({"bootstrap.servers": settings.broker, "transactional.id": "somebody"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(settings.topic("tape"), b"nobody will see this", partition=0)
+    producer.flush(30)
+    yield
+    producer.abort_transaction(30)
+
+
+@contextmanager
+def a_member_that_owns_orders_alone(settings: Settings) -> Iterator[None]:
+    consumer = Consumer({"bootstrap.servers": settings.broker, "group.id": settings.group})
+    consumer.subscribe([settings.topic("orders")])
+    while not consumer.assignment():
+        consumer.poll(0.1)
+    yield
+    consumer.close()
+
+
+def test_what_keeps_a_market_from_rest_is_named(
+    workers: Workers, market: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bourse.cli.audit.REST_SECONDS", 0.0)
+    writer = FlowWriter()
+    workers.start("w0")
+    workers.publish(
+        (str(e.topic), str(key_of(TOPICS[e.topic], e.record)), e.record) for e in reference_data()
+    )
+    assert at_rest() == ("PASSED", None)
+    with a_transaction_that_stays_open(market):
+        assert at_rest() == ("FAILED", f"a transaction is open in {market.topic('tape')}/0")
+    workers.stop("w0")
+    result, reason = at_rest()
+    assert (result, reason) == ("PASSED", "no worker runs, so nobody owns a partition")
+    with a_member_that_owns_orders_alone(market):
+        result, reason = at_rest()
+        assert (result, reason.startswith("nobody owns ")) == ("FAILED", True)
+    order = writer.new("ANN", "AAA", Side.BUY, 5, 300, TimeInForce.GTC)
+    workers.send("orders", "ANN", order.record)
+    workers.flush()
+    result, reason = at_rest()
+    assert (result, reason.endswith("offsets are not worked off yet")) == ("FAILED", True)
+    assert at_rest("--live")[0] == "NOT CHECKED"
 
 
 def test_where_no_kafka_answers_there_is_nothing_to_judge(
