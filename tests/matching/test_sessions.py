@@ -324,6 +324,34 @@ class TestHalts:
         heard = exchange.cancel("A1", "0-9")
         assert pairs(heard) == [("0-1", "0-2", 100, 5)]
 
+    @pytest.mark.parametrize("is_market_wide", [True, False])
+    def test_it_opens_such_a_book_though_nothing_is_there_to_uncross(
+        self, exchange: Exchange, *, is_market_wide: bool
+    ) -> None:
+        """What was for the auction alone has no part in continuous trading, and stops that are due go off."""
+        exchange.sell("A1", 1, 100, time_in_force=GTC)
+        exchange.buy("A2", 1, 100)
+        exchange.session(CLOSED)
+        exchange.session(OPENING)
+        market(exchange, "A1", SELL, 5)
+        exchange.buy("A2", 5, 99, time_in_force=AT_OPEN)
+        stop = {"order_type": OrderType.STOP, "price": None, "stop_price": 100}
+        exchange.new("A3", BUY, 1, 0, **stop)
+        exchange.cancel("A2", "0-5")
+        exchange.session(SessionKind.HALT, None if is_market_wide else SYMBOL)
+        exchange.session(OPEN)
+        assert exchange.buy("A2", 9, 90).events[0].reason in {"MARKET_HALTED", "SYMBOL_HALTED"}
+        exchange.restart()
+        if is_market_wide:
+            exchange.state.halts.delete(MARKET)
+            exchange.state.standings.clear()
+            heard = exchange.buy("A2", 9, 90)
+        else:
+            heard = exchange.session(SessionKind.RESUME, SYMBOL)
+        assert not heard.trades
+        assert ("0-4", 5, "IOC_REST") in heard.released
+        assert ("0-6", "TRIGGERED") in heard.statuses
+
 
 BAND = {"price_band_bps": 500, "pause_time_ns": 1_000}
 

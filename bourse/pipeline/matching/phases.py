@@ -72,11 +72,11 @@ def _act(turn: Turn) -> None:
 
 
 def wake(turn: Turn) -> None:
-    """Do what is due since the last message: orders expire, a pause ends, and a halt that has ended lets the book uncross."""
+    """Do what is due since the last message: orders expire, a pause ends, and a halt that has ended lets the book open."""
     if turn.memory.wake_time_ns is not None:
         _expire_in_time(turn)
         _end_pause_in_time(turn)
-    if turn.memory.is_crossed and turn.is_trading():
+    if turn.is_opening_due() and turn.is_trading():
         # A circuit breaker ends by itself: no event says so.
         open_book(turn)
         fire(turn)
@@ -104,6 +104,7 @@ def open_book(turn: Turn) -> None:
     """Begin continuous trading, or go on with it: uncross, drop what was for an auction alone, look at the stops."""
     if not turn.is_trading():
         return
+    turn.has_opened = True
     uncross.uncross(turn)
     _end_auction_orders(turn)
     set_off(turn)

@@ -83,7 +83,7 @@ class Turn:
     """What one message does to one book.
 
     `elected` holds the ids of stops that a trade of this turn has set off, in their order; `wants_snapshot` asks for an
-    update that has all levels. `session_phase` is the phase that session events have put the instrument in; `phase` is the
+    update that has all levels; `has_opened` says that continuous trading has begun in it, or gone on. `session_phase` is the phase that session events have put the instrument in; `phase` is the
     one that the book is in, which may be a call of its own meanwhile.
     """
 
@@ -91,6 +91,7 @@ class Turn:
     trades = 0
     elected: deque[str] | None = None
     wants_snapshot = False
+    has_opened = False
     _band: tuple[Price, Price] | None = None
     _session_time_ns: TimeNs | None = None
 
@@ -191,6 +192,10 @@ class Turn:
     def is_paused(self) -> bool:
         """Say whether trading pauses because a trade would have been outside of the band."""
         return self.memory.paused_until_time_ns is not None
+
+    def is_opening_due(self) -> bool:
+        """Say whether sessions have opened the book, and it has not done yet what that means: a halt keeps it from it."""
+        return self.session_phase is OPEN is not self.memory.phase and not self.has_opened
 
     def is_trading(self) -> bool:
         """Say whether orders may trade as they come."""
@@ -425,14 +430,13 @@ class Turn:
             memory.business_date,
             self.place,
             memory.market,
-            self.session_phase,
+            memory.phase if self.is_opening_due() else self.session_phase,
             memory.reference_price,
             memory.price_band_bps,
             memory.pause_time_ns,
             memory.paused_until_time_ns,
             self._wake_time(),
             checksum,
-            is_crossed,
             memory.volatility_auction,
             memory.is_collecting,
             memory.pause_extensions,
