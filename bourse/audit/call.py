@@ -1,7 +1,8 @@
 """The price of a call auction, by looking at every price that some order names.
 
-The highest volume; of several the least left over; of several, if all leave it on one side, the highest (buyers are left)
-or the lowest (sellers are left); else the one nearest to the last or reference price, which may lie between them.
+The highest volume; of several the least left over; of several, if all leave it on one side, the highest limit (buyers are
+left) or the lowest (sellers are left); else the one nearest to the last or reference price, which may lie between them.
+What only protects market orders is no limit.
 """
 
 from typing import NamedTuple
@@ -31,10 +32,12 @@ def call_price(book: Levels, reference: int | None) -> Call | None:
     most = max(call.volume for call in calls)
     least = min(abs(call.surplus) for call in calls if call.volume == most)
     tied = [call for call in calls if (call.volume, abs(call.surplus)) == (most, least)]
-    if all(call.surplus > 0 for call in tied):
-        return tied[-1]
-    if reference is None or all(call.surplus < 0 for call in tied):
-        return tied[0]
+    limited = [call for call in tied if book.bids.has_limit(call.price) or book.asks.has_limit(call.price)]
+    buyers_are_left = all(call.surplus > 0 for call in tied)
+    if limited and (buyers_are_left or all(call.surplus < 0 for call in tied)):
+        return limited[-1 if buyers_are_left else 0]
+    if reference is None:
+        return tied[-1 if buyers_are_left else 0]
     return _call(bids, asks, min(max(reference, tied[0].price), tied[-1].price))
 
 

@@ -146,6 +146,13 @@ class Half:
             price: sum(order.left for order in queue.orders.values()) for price, queue in self.queues.items()
         }
 
+    def has_limit(self, price: int) -> bool:
+        """Say whether an order with this limit rests: what bounds a market order is none."""
+        queue = self.queues.get(price)
+        return queue is not None and any(
+            order.kind is not OrderType.MARKET for order in queue.orders.values()
+        )
+
     def changes(self) -> dict[int, Level]:
         """Return the levels that are not as they were, as they are now."""
         return {price: now for price, before in self.touched.items() if (now := self.level(price)) != before}

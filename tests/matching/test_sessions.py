@@ -212,6 +212,17 @@ class TestAuctions:
         assert not heard.trades
         assert [(order_id, quantity) for order_id, quantity, _ in heard.released] == released
 
+    @pytest.mark.parametrize("make_book", ["fast", "restarted"])
+    def test_a_market_order_does_not_trade_at_the_price_that_protects_it(
+        self, exchange: Exchange, make_book: str
+    ) -> None:
+        exchange.session(OPENING)
+        exchange.buy("A1", 9, 0, order_type=OrderType.MARKET, price=None, protective_price=200)
+        exchange.sell("A2", 5, 98)
+        if make_book == "restarted":
+            exchange.restart()
+        assert prints(exchange.session(OPEN)) == [(98, 5)]
+
     def test_what_prevention_leaves_crossed_is_uncrossed_again(self, exchange: Exchange) -> None:
         exchange.session(OPENING)
         exchange.buy("A1", 5, 105, self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST)
@@ -259,6 +270,10 @@ class Totals:
     def totals(self, side: Side) -> list[tuple[int, int]]:
         return self.sides[side]
 
+    def has_limit(self, price: int) -> bool:
+        """Market orders are bounded by prices that end in 7 here."""
+        return price % 10 != 7
+
 
 @pytest.mark.parametrize(
     ("bids", "asks", "reference", "expected"),
@@ -275,8 +290,12 @@ class Totals:
         ([(102, 5)], [(98, 9)], None, (98, 5, -4)),
         ([(102, 9)], [(98, 5)], 99, (102, 5, 4)),  # whatever the last price was
         ([(102, 5)], [(98, 9)], 101, (98, 5, -4)),
+        ([(197, 9)], [(98, 5)], 150, (98, 5, 4)),  # nobody asks for the price that only bounds a market order
+        ([(102, 5)], [(57, 9)], 70, (102, 5, -4)),
+        ([(197, 9)], [(57, 5)], 100, (100, 5, 4)),
+        ([(197, 9)], [(57, 5)], None, (197, 5, 4)),
         # The examples of the Xetra Market Model for auctions, in its numbers.
-        ([(202, 200), (201, 200), (200, 300)], [(197, 400), (198, 200), (200, 100)], 201, (200, 700, 0)),
+        ([(202, 200), (201, 200), (200, 300)], [(196, 400), (198, 200), (200, 100)], 201, (200, 700, 0)),
         ([(202, 400), (201, 200)], [(198, 200), (199, 300)], 199, (201, 500, 100)),
         ([(202, 300), (201, 200)], [(198, 200), (199, 400)], 201, (199, 500, -100)),
         ([(ANY, 100), (199, 100)], [(0, 100), (202, 100)], 199, (199, 100, 100)),

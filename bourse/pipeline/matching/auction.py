@@ -1,9 +1,10 @@
 """Call auctions: the price at which a crossed book trades at once.
 
 The price of the highest volume; of several the one that leaves the least unfilled; of several, where they all leave it on
-one side, the one that serves this side worst; else the one nearest to the last price (before the first trade: to the
+one side, the limit that serves this side worst; else the one nearest to the last price (before the first trade: to the
 reference price). That is the order of criteria of Euronext's and Xetra's rule books: volume, surplus, market pressure,
-reference price. Hidden quantities of icebergs count. Decides a price, and refuses to know who trades.
+reference price. A protective price only bounds a market order, and is no limit that somebody asked for. Hidden quantities
+of icebergs count. Decides a price, and refuses to know who trades.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,10 @@ class Totals(Protocol):
         """Return price and quantity of each level of a side, what icebergs hide included, the best first."""
         ...
 
+    def has_limit(self, price: Price) -> bool:
+        """Say whether an order with this limit rests."""
+        ...
+
 
 def uncrossing(book: Totals, reference: Price | None) -> Uncrossing | None:
     """Return where a book would uncross, or None if it is not crossed or nothing gives a price."""
@@ -45,7 +50,19 @@ def uncrossing(book: Totals, reference: Price | None) -> Uncrossing | None:
     candidates = sorted(limits - set(ANY_PRICE.values()))
     if not candidates:
         candidates = [] if reference is None else [reference]
-    return _best(_outcomes(candidates, bids, asks), bids, asks, reference)
+    tied = _tied(_outcomes(candidates, bids, asks))
+    if not tied:
+        return None
+    # The surplus falls as prices rise: these two say on which side all between them leave it.
+    lowest, highest = tied[0], tied[-1]
+    if highest.surplus > 0 or lowest.surplus < 0:
+        limited = [outcome for outcome in tied if book.has_limit(outcome.price)]
+        if limited:
+            return limited[-1] if highest.surplus > 0 else limited[0]
+    if reference is None:
+        return highest if highest.surplus > 0 else lowest
+    price = Price(min(max(reference, lowest.price), highest.price))
+    return _outcomes([price], bids, asks)[0]
 
 
 def _outcomes(
@@ -72,22 +89,8 @@ def _within(prices: Sequence[Price], levels: list[tuple[Price, int]], sign: int)
     return found
 
 
-def _best(
-    outcomes: list[Uncrossing],
-    bids: list[tuple[Price, int]],
-    asks: list[tuple[Price, int]],
-    reference: Price | None,
-) -> Uncrossing | None:
-    if not outcomes:
-        return None
-    most = max(outcome.quantity for outcome in outcomes)
-    least = min(abs(outcome.surplus) for outcome in outcomes if outcome.quantity == most)
-    tied = [outcome for outcome in outcomes if outcome.quantity == most and abs(outcome.surplus) == least]
-    lowest, highest = tied[0], tied[-1]
-    # The surplus falls as prices rise: these two say what all between them leave.
-    if highest.surplus > 0:
-        return highest
-    if lowest.surplus < 0 or reference is None:
-        return lowest
-    price = Price(min(max(reference, lowest.price), highest.price))
-    return _outcomes([price], bids, asks)[0]
+def _tied(outcomes: list[Uncrossing]) -> list[Uncrossing]:
+    """Return the outcomes with the highest volume, and of those the ones that leave the least, lowest price first."""
+    most = max((outcome.quantity for outcome in outcomes), default=0)
+    least = min((abs(outcome.surplus) for outcome in outcomes if outcome.quantity == most), default=0)
+    return [outcome for outcome in outcomes if outcome.quantity == most and abs(outcome.surplus) == least]

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.matching.index import Index
 from bourse.pipeline.matching.waiting import Waiting
-from bourse.schemas.records import RestingOrder, Side
+from bourse.schemas.records import OrderType, RestingOrder, Side
 from bourse.schemas.units import INT64_MAX, Price, Quantity
 
 BUY: Final = Side.BUY
@@ -166,6 +166,12 @@ class Book:
     def totals(self, side: Side) -> list[tuple[Price, int]]:
         """Return price and quantity of each level of a side, what icebergs hide included, the best first."""
         return [(level.price, level.quantity + level.hidden) for level in self.side(side).walk()]
+
+    def has_limit(self, price: Price) -> bool:
+        """Say whether an order with this limit rests, and not only market orders that it protects."""
+        return any(
+            order.order_type is not OrderType.MARKET for side in Side for order in self.queue(side, price)
+        )
 
     def size(self) -> int:
         """Return how many levels there are, within a factor of two."""

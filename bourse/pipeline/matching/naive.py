@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from bourse.pipeline.matching.index import age
-from bourse.schemas.records import RestingOrder, Side
+from bourse.schemas.records import OrderType, RestingOrder, Side
 from bourse.schemas.units import Price, Quantity, TimeNs
 
 
@@ -51,6 +51,12 @@ class NaiveBook:
     def totals(self, side: Side) -> list[tuple[Price, int]]:
         """Return price and quantity of each level of a side, what icebergs hide included, the best first."""
         return [(price, self.total(side, price)) for price in self._prices(side)]
+
+    def has_limit(self, price: Price) -> bool:
+        """Say whether an order with this limit rests, and not only market orders that it protects."""
+        return any(
+            order.order_type is not OrderType.MARKET for side in Side for order in self.queue(side, price)
+        )
 
     def size(self) -> int:
         """Return how many levels there are."""
