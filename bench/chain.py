@@ -1,7 +1,7 @@
 """What each part of an order costs in a worker: the whole chain with its tables on disk, in one process without Kafka.
 
 Orders come in cycles, as the engine takes them in; what goes from one side to the other comes back in the next cycle. A
-part's time is that of the best run: it is processor time, but other processes still take the caches.
+part's processor time is that of the best run: others on the machine take its caches all the same.
 
     python -m bench chain [--orders N] [--cycle N] [--repeats N]
 """
@@ -20,6 +20,7 @@ from bourse.agents.build import inner_topics, reading_order
 from bourse.agents.metrics import StageMetrics
 from bourse.agents.runner import StageRunner
 from bourse.agents.wire import Wire
+from bourse.cli.worker import calm_collector
 from bourse.pipeline.flow import STAGES, Stage
 from bourse.pipeline.outputs import Output, Record
 from bourse.pipeline.state import State
@@ -149,6 +150,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cycle", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args(arguments)
+    calm_collector()
     metrics = StageMetrics()
     runs = [measure(chosen.orders, chosen.cycle, metrics) for _ in range(chosen.repeats)]
     best = {part: min(run.seconds[part] for run in runs) for part in runs[0].seconds}

@@ -33,7 +33,7 @@ def worker(
     app = create_app(settings)
     # The calendar library and its first calendar take a second: not within the transaction of the first trade.
     settlement_date(Instrument("").market, calendar.FIRST, 1)
-    _calm_collector()
+    calm_collector()
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
@@ -43,7 +43,7 @@ def worker(
         lock.close()
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Let the garbage collector look at what is new, seldom: records hold no cycles, and imports live for ever."""
     gc.collect()
     gc.freeze()
