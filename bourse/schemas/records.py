@@ -814,6 +814,7 @@ class BookState(Record, frozen=True, gc=False):
     paused_until_time_ns: TimeNs | None = None
     wake_time_ns: TimeNs | None = None
     checksum: int = 0
+    is_crossed: bool = False
     volatility_auction: bool = False
     is_collecting: bool = False
     pause_extensions: int = 0

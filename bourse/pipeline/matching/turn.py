@@ -437,6 +437,7 @@ class Turn:
             memory.paused_until_time_ns,
             self._wake_time(),
             checksum,
+            is_crossed,
             memory.volatility_auction,
             memory.is_collecting,
             memory.pause_extensions,
