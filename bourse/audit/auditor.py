@@ -191,7 +191,7 @@ class Auditor:
         way = self._way(entry, record.event_id)
         self._hops.announcement(entry, record, way)
         self._obligations.announcement(record)
-        self._books.announcement(record)
+        self._books.announcement(entry, record)
         if record.session is not None:
             self._lives.session(entry, record.session)
             self._retries.announcement(entry, record.session)

@@ -10,8 +10,9 @@ from typing import Final
 
 from bourse.audit.entries import Entry, Way, cause_of
 from bourse.audit.equations import Equation, Ledger
+from bourse.audit.halts import Halts
 from bourse.audit.ordering import Play
-from bourse.audit.playing import Game, Wrong, refusal_of
+from bourse.audit.playing import Game, Wrong, is_announcement, refusal_of
 from bourse.audit.sessions import Sessions
 from bourse.audit.trading import Fact, Fill
 from bourse.schemas.records import (
@@ -42,6 +43,7 @@ class Books:
         self._plays: dict[str, Play] = {}
         self._left_out: dict[str, str] = {}
         self._sessions = Sessions()
+        self._halts = Halts()
         self._undecided: set[str] = set()
         """Messages of which only orders are known that expired before them."""
         self._played = 0
@@ -51,7 +53,7 @@ class Books:
         """Return the play of a symbol, or None if it is left out."""
         play = self._plays.get(symbol)
         if play is None and symbol not in self._left_out:
-            play = self._plays[symbol] = Play(Game(self._sessions))
+            play = self._plays[symbol] = Play(Game(self._sessions, self._halts))
         return play
 
     # -- what is read --------------------------------------------------------------------------------------------------
@@ -95,6 +97,9 @@ class Books:
 
     def update(self, entry: Entry, update: BookUpdate) -> None:
         """Take in what changed of a book."""
+        cause = cause_of(update.event_id)
+        if is_announcement(cause):
+            self._halts.anchor(entry.partition, cause)
         play = self._play_of(update.symbol)
         if play is None:
             return
@@ -104,12 +109,13 @@ class Books:
         elif (
             not update.part
         ):  # The other parts tell more of the orders behind the levels that the first has told.
-            play.game.update(entry, update)
+            play.game.update(entry, cause)
             self._go_on(update.symbol, play)
 
-    def announcement(self, announcement: Announcement) -> None:
+    def announcement(self, entry: Entry, announcement: Announcement) -> None:
         """Take in a session event or an instrument."""
         self._sessions.learn(announcement)
+        self._halts.learn(entry, announcement)
 
     def trade(self, entry: Entry, trade: Trade) -> None:
         """Take in the leg of the order that took."""
@@ -144,6 +150,7 @@ class Books:
 
     def conclude(self, ledger: Ledger, *, at_rest: bool) -> None:
         """Judge what is left over, and say which symbols were left out."""
+        self._halts.conclude(ledger)
         ledger.looked_at[Equation.A6] += self._played
         ledger.looked_at[Equation.A6] += sum(play.game.played for play in self._plays.values())
         left_out = Counter(self._left_out.values())

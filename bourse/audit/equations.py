@@ -61,7 +61,7 @@ STATEMENTS: Final = {
     Equation.A20: "no book is ever crossed, and none of its updates is missing",
     Equation.A21: "every poison record is a dead letter, with its bytes",
     Equation.A22: "nothing is under way: no lag, no open transaction, every partition owned",
-    Equation.A23: "every accepted order was within its limits",
+    Equation.A23: "every accepted order was within its limits, in a phase that takes it",
 }
 
 

@@ -20,9 +20,6 @@ from bourse.schemas.records import (
 )
 
 _BASIS_POINTS: Final = 10_000
-_ORDER_UNKNOWN: Final = (
-    "phases and halts: the topics do not say in which order a partition saw them and an order"
-)
 _JUDGED: Final = frozenset((OrderAction.NEW, OrderAction.REPLACE))
 
 
@@ -80,8 +77,6 @@ class Limits:
         """Judge what came before its instrument or account; without any account, all of it came from outside."""
         for entry, order in self._early if at_rest and self._accounts else ():
             self._judge(ledger, entry, order)
-        if ledger.looked_at[Equation.A23]:
-            ledger.leave_out(Equation.A23, _ORDER_UNKNOWN)
         if self._is_compacted:
             ledger.leave_out(Equation.A23, "limits of accounts: versions of them were compacted away")
 

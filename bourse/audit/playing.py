@@ -10,13 +10,21 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from bourse.audit.call import call_price
-from bourse.audit.entries import Entry, cause_of
+from bourse.audit.entries import Entry
 from bourse.audit.equations import Equation, Ledger
+from bourse.audit.halts import Halts
 from bourse.audit.levels import BUY
 from bourse.audit.naive import Impossible, NaiveBook, WrongPhase
 from bourse.audit.sessions import Sessions
 from bourse.audit.trading import Fact, Fill
-from bourse.schemas.records import ApprovedOrder, BookUpdate, OrderEvent, OrderStatus, SessionKind
+from bourse.schemas.records import (
+    ApprovedOrder,
+    BookUpdate,
+    OrderAction,
+    OrderEvent,
+    OrderStatus,
+    SessionKind,
+)
 
 _REJECTED: Final = OrderStatus.REJECTED
 _CANCEL_REJECTED: Final = OrderStatus.CANCEL_REJECTED
@@ -25,6 +33,7 @@ _OPEN: Final = SessionKind.OPEN
 _HALT: Final = SessionKind.HALT
 _TICK: Final = SessionKind.TICK
 _EXPIRED: Final = OrderStatus.EXPIRED
+_ENTERING: Final = (OrderAction.NEW, OrderAction.REPLACE)
 _DECIDED_BY_BOOK: Final = frozenset(("BAND_BREACHED", "POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
 _SESSIONS: Final = "sessions/"
 
@@ -53,14 +62,18 @@ class Update(NamedTuple):
     cause: str
     is_announced: bool
     entry: Entry
+    after: int
+    """Offset of the last announcement that is known to come before it in its partition."""
 
 
 class Game:
     """One book, and what waits to be played on it."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, halts: Halts) -> None:
         self.book = NaiveBook()
         self.sessions = sessions
+        self.halts = halts
+        self.market = ""
         self.messages: deque[Message] = deque()
         self.waiting: set[str] = set()
         """The ids of `messages`."""
@@ -91,7 +104,7 @@ class Game:
 
     def copy_of(self) -> "Game":
         """Return a game to play to the end, whatever comes later."""
-        other = Game(self.sessions)
+        other = Game(self.sessions, self.halts)
         other.book = self.book.copy()
         other.messages, other.updates = self.messages.copy(), self.updates.copy()
         other.waiting, other.causes = self.waiting.copy(), self.causes.copy()
@@ -101,7 +114,7 @@ class Game:
         other.due = {cause: facts.copy() for cause, facts in self.due.items()}
         other.told = {cause: facts.copy() for cause, facts in self.told.items()}
         other.has_band, other.pause_ends_ns = self.has_band, self.pause_ends_ns
-        other.is_stuck = self.is_stuck
+        other.is_stuck, other.market = self.is_stuck, self.market
         other.unsure = self.unsure
         return other
 
@@ -112,14 +125,15 @@ class Game:
         name = order.event_id or entry.place
         self.messages.append(Message(name, entry))
         self.waiting.add(name)
+        self.market = order.market
         if order.price_band_bps is not None:
             self.has_band = True
 
-    def update(self, entry: Entry, update: BookUpdate) -> None:
+    def update(self, entry: Entry, cause: str) -> None:
         """Take in what changed of the book."""
-        cause = cause_of(update.event_id)
         is_announced = is_announcement(cause)
-        self.updates.append(Update(cause, is_announced, entry))
+        after = self.halts.last_anchor(entry.partition)
+        self.updates.append(Update(cause, is_announced, entry, after))
         self.causes.add(cause)
         for fact in self.told.get(cause, ()) if is_announced else ():
             self.book.gone.discard(fact.order_id)
@@ -165,6 +179,9 @@ class Game:
         except Impossible as impossible:
             raise Wrong(Equation.A6, entry, str(impossible)) from None
         if is_cause:
+            if refusal_of(answer) is None and order.action in _ENTERING:
+                update_entry, after = self.updates[0].entry, self.updates[0].after
+                self.halts.taken_in(entry, update_entry.partition, after, order.market, order.symbol)
             self._check_update()
         elif book.take_changes():
             raise Wrong(Equation.A6, entry, "it should have changed the book, and no update says so")
@@ -218,28 +235,26 @@ class Game:
 
     def announced(self) -> None:
         """Play what the next update's announcement did to the book."""
-        cause, _, entry = self.updates[0]
+        cause, _, entry, _ = self.updates[0]
         self.book, fills = self.followed(self.book, self.updates[0])
         self._check_update()
         self.played += 1
         self._expect(entry, cause, fills)
 
     def followed(self, book: NaiveBook, update: Update) -> tuple[NaiveBook, list[Fill]]:
-        """Return a book after an announcement, and its trades, as an update says that it acted.
+        """Return a book after an announcement, and its trades.
 
-        A halt changes no level: whether one was on, the topics do not always say. So where something was ever halted,
-        or the instrument has a last day, it is tried both ways.
+        Whether the last day of an instrument is over, ticks do not tell: then it is tried both ways.
         """
         record, sessions, copy = _update(update.entry), self.sessions, update.cause
         kind = sessions.kind(copy) if copy.startswith(_SESSIONS) else None
         if kind is None:
             return (self._delisted(book, update) if sessions.was_delisted(record.symbol) else book), []
-        halted = (False, True) if sessions.may_be_halted(copy, record.symbol) else (False,)
+        is_halted = self.halts.is_halted(update.entry.partition, copy, self.market, record.symbol)
         over = (False, True) if sessions.may_have_expired(record.symbol) else (False,)
-        ways = [(is_halted, is_over) for is_over in over for is_halted in halted]
         tried: list[tuple[NaiveBook, list[Fill]]] = []
-        for is_halted, is_over in ways:
-            other = book.copy() if len(ways) > 1 else book
+        for is_over in over:
+            other = book.copy() if len(over) > 1 else book
             # Other events than these two end a pause anyway, and begin trading again if it is time.
             is_late = not is_halted and (kind is _TICK or kind is _HALT)
             due_ns = self.pause_ends_ns
@@ -249,7 +264,7 @@ class Game:
             if is_over:
                 other.end_all("EXPIRED")
             tried.append((other, fills))
-            if len(ways) == 1 or self.is_as_told(other, update):
+            if len(over) == 1 or self.is_as_told(other, update):
                 return other, fills
         return tried[0]
 
@@ -268,7 +283,7 @@ class Game:
 
     def _check_update(self) -> None:
         """Hold the next update to the naive book."""
-        cause, _, entry = self.updates.popleft()
+        cause, _, entry, _ = self.updates.popleft()
         self.causes.discard(cause)
         book, update = self.book, _update(entry)
         problem = problem_of(book, entry)

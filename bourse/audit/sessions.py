@@ -19,8 +19,6 @@ class Sessions:
         self.latest_ns = 0
         """The latest time that any market's clock has told."""
         self._last_days: dict[str, dt.date] = {}
-        self._halted: set[str] = set()
-        """Symbols, and partitions of `sessions`, that something was halted in."""
         self._delisted: set[str] = set()
 
     def learn(self, announcement: Announcement) -> None:
@@ -29,9 +27,7 @@ class Sessions:
         if instrument is not None:
             if instrument.expiry_date is not None:
                 self._last_days[instrument.symbol] = instrument.expiry_date
-            if instrument.status is InstrumentStatus.HALTED:
-                self._halted.add(instrument.symbol)
-            elif instrument.status is InstrumentStatus.DELISTED:
+            if instrument.status is InstrumentStatus.DELISTED:
                 self._delisted.add(instrument.symbol)
         if session is None:
             return
@@ -39,8 +35,6 @@ class Sessions:
         _, partition, offset = place.split("/")
         if session.kind is not SessionKind.TICK:
             self._events[place] = session
-        if session.kind is SessionKind.HALT:
-            self._halted.add(partition)
         self.latest_ns = max(self.latest_ns, announcement.event_time_ns)
         self._read_to[partition] = max(self._read_to.get(partition, -1), int(offset))
 
@@ -53,10 +47,6 @@ class Sessions:
         _, partition, offset = place.split("/")
         return SessionKind.TICK if int(offset) <= self._read_to.get(partition, -1) else None
 
-    def may_be_halted(self, copy: str, symbol: str) -> bool:
-        """Say whether something was ever halted that would keep a symbol from trading."""
-        return copy.split("/")[1] in self._halted or symbol in self._halted
-
     def was_delisted(self, symbol: str) -> bool:
         """Say whether an instrument was ever delisted."""
         return symbol in self._delisted
@@ -64,12 +54,3 @@ class Sessions:
     def may_have_expired(self, symbol: str) -> bool:
         """Say whether an instrument has a last day."""
         return symbol in self._last_days
-
-    def is_last_day_over(self, copy: str, symbol: str, phase: SessionKind | None) -> bool:
-        """Say whether an event comes after the last day of an instrument, or closes it; of ticks it cannot be said."""
-        event, last_day = self._events.get(cause_of(copy)), self._last_days.get(symbol)
-        if event is None or last_day is None:
-            return False
-        return event.business_date > last_day or (
-            event.business_date == last_day and phase is SessionKind.CLOSED
-        )

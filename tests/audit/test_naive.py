@@ -201,3 +201,39 @@ def test_what_is_planted_is_found(planted: Planted) -> None:
     log[place] = log[place]._replace(record=replace(log[place].record, **planted.changes))
     assert of_books(audit(log)).keys() == {planted.equation}
     assert of_books(audit(by_topic(log))).keys() == {planted.equation}
+
+
+def an_auction_after_a_tick(exchange: Recorded) -> None:
+    exchange.session(PRE_OPEN)
+    exchange.buy("A1", 5, 104)
+    exchange.sell("A2", 5, 98)
+    exchange.tick(10)
+    exchange.session(OPEN)
+
+
+def an_order_after_a_tick(exchange: Recorded) -> None:
+    exchange.sell("A1", 5, 100)
+    exchange.tick(10)
+    exchange.session(SessionKind.CLOSING_AUCTION)
+    exchange.sell("A2", 5, 101)
+    exchange.session(CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("story", "equation"), [(an_auction_after_a_tick, "A6"), (an_order_after_a_tick, "A23")]
+)
+def test_what_happens_in_a_halt_is_found(story: Callable[[Recorded], None], equation: str) -> None:
+    exchange = Recorded()
+    story(exchange)
+    assert of_books(audit(exchange.log)) == {}
+    log = [entry._replace(record=halted(entry.record)) for entry in exchange.log]
+    assert of_books(audit(log)).keys() == {equation}
+    assert of_books(audit(by_topic(log))).keys() == {equation}
+
+
+def halted(record: Any) -> Any:
+    """The announcement of a halt where that of a tick was; all others as they are."""
+    is_tick = (
+        isinstance(record, Announcement) and record.session is not None and record.session.kind == "TICK"
+    )
+    return replace(record, session=replace(record.session, kind=SessionKind.HALT)) if is_tick else record
