@@ -82,12 +82,15 @@ class Books:
         if event.reason is None and not is_unasked and not self._undecided:
             return
         is_fact = is_unasked or (event.reason is not None and (status is _CANCELLED or status is _REPLACED))
-        if way.stage != "m" or not (is_fact or self._undecided):
+        is_late_refusal = not way.is_first and refusal_of(entry) is not None
+        if way.stage != "m" or not (is_fact or is_late_refusal or self._undecided):
             return
         symbol, cause = event.symbol or "", cause_of(event.event_id)
         play = self._play_of(symbol)
         if play is None:
             return
+        if is_late_refusal:
+            play.game.refusals[cause] = entry
         if cause in self._undecided and play.game.answer(entry, cause):
             self._undecided.discard(cause)
         if is_fact:

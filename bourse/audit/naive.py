@@ -40,9 +40,11 @@ class NaiveBook(Trading):
         """Return a book to try things on."""
         other = NaiveBook()
         self.copy_trading(other)
-        other.is_extended = self.is_extended
+        other.is_extended, other.is_opening_due = self.is_extended, self.is_opening_due
         return other
 
+    is_opening_due = False
+    """Whether its session has opened it, and a halt has kept it from doing what that means."""
     is_extended = False
     """Whether its call was extended, which it is once."""
 
@@ -99,15 +101,15 @@ class NaiveBook(Trading):
             self.pause()
         return due
 
-    def wake(self, time_ns: int, *, ends_pause: bool, uncrosses: bool) -> list[Fill]:
-        """Let orders expire whose time has come, a pause end, and a book uncross that a halt had kept from it."""
+    def wake(self, time_ns: int, *, ends_pause: bool, opens: bool) -> list[Fill]:
+        """Let orders expire whose time has come, a pause end, and a book open that a halt had kept from it."""
         self.begin()
         for order in self.all_live():
             if order.expires_ns is not None and order.expires_ns <= time_ns:
                 self.end(order, "EXPIRED")
         if ends_pause:
             self._end_or_extend_pause()
-        if (ends_pause or uncrosses) and self.is_trading:
+        if (ends_pause or opens) and self.is_trading:
             self._open()
         return self._fills
 
@@ -120,6 +122,7 @@ class NaiveBook(Trading):
         if kind is SessionKind.HALT or kind is SessionKind.TICK:
             return self._fills
         self.is_paused = self.is_collecting = self.is_extended = False
+        self.is_opening_due = self.session is _OPEN and (self.is_opening_due or before is not _OPEN)
         if self.session is _OPEN or self.session is None:
             if not is_halted:
                 self._open()
@@ -232,6 +235,7 @@ class NaiveBook(Trading):
 
     def _open(self) -> None:
         """Begin continuous trading, or go on with it."""
+        self.is_opening_due = False
         self._uncross()
         self._end_auction_orders()
         self.reach(self.last_price)

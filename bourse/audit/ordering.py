@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from bourse.audit.naive import Impossible, NaiveBook
-from bourse.audit.playing import Game, Message, Update, Wrong, refusal_of
+from bourse.audit.playing import Game, Message, Update, Wrong
 from bourse.schemas.records import ApprovedOrder, OrderEvent, OrderStatus
 
 _MOST_TRIES: Final = 500
@@ -70,14 +70,9 @@ class Play:
     def _is_refused_for_good(self, name: str) -> bool:
         """Say whether the next message was refused and did nothing else."""
         game = self.game
-        if (
-            refusal_of(game.answers[name]) is None
-            or game.has_band
-            or name in game.woken
-            or name in game.causes
-        ):
+        if game.refusal(name) is None or game.has_band or name in game.woken or name in game.causes:
             return False
-        return not game.is_stuck and not (game.updates and game.updates[0].is_announced)
+        return not game.book.is_opening_due and not (game.updates and game.updates[0].is_announced)
 
     def _step_around(self, update: Update, *, to_the_end: bool) -> bool:
         """Play an announcement, or a message that may have come before it: no update tells when it came."""
@@ -162,7 +157,7 @@ class Play:
         """Let a message act on a book; say whether it could, and does no more than is told of it."""
         game, answer = self.game, self.game.answers[message.name]
         try:
-            fills = game.play_on(book, message, answer, None)
+            fills = game.play_on(book, message, answer, game.refusal(message.name), None)
         except (Impossible, Wrong):
             return False
         first = answer.record

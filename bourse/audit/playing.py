@@ -35,6 +35,7 @@ _TICK: Final = SessionKind.TICK
 _EXPIRED: Final = OrderStatus.EXPIRED
 _ENTERING: Final = (OrderAction.NEW, OrderAction.REPLACE)
 _DECIDED_BY_BOOK: Final = frozenset(("BAND_BREACHED", "POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
+_SNAPSHOT_EVERY: Final = 1_000
 _SESSIONS: Final = "sessions/"
 
 
@@ -83,6 +84,8 @@ class Game:
         self.sequence = 0
         self.answers: dict[str, Entry] = {}
         """By id of a message: the book's first record about it."""
+        self.refusals: dict[str, Entry] = {}
+        """By id of a message that the book refused only after what was due before it."""
         self.woken: set[str] = set()
         """Messages before which orders expired by the time of the message, as no session clock runs."""
         self.predicted: dict[str, tuple[Entry, deque[Fill]]] = {}
@@ -96,8 +99,6 @@ class Game:
         self.has_band = False
         """Whether its instrument has a band, so that a refused message may begin a pause, or end one."""
         self.pause_ends_ns: int | None = None
-        self.is_stuck = False
-        """Whether a halt keeps a crossed book from trading."""
         self.played = 0
         self.unsure: str | None = None
         """What the topics left open on the way here, if something."""
@@ -108,13 +109,13 @@ class Game:
         other.book = self.book.copy()
         other.messages, other.updates = self.messages.copy(), self.updates.copy()
         other.waiting, other.causes = self.waiting.copy(), self.causes.copy()
-        other.answers, other.woken = self.answers.copy(), self.woken
+        other.answers, other.refusals, other.woken = self.answers.copy(), self.refusals, self.woken
         other.predicted = {cause: (entry, fills.copy()) for cause, (entry, fills) in self.predicted.items()}
         other.actual = {cause: fills.copy() for cause, fills in self.actual.items()}
         other.due = {cause: facts.copy() for cause, facts in self.due.items()}
         other.told = {cause: facts.copy() for cause, facts in self.told.items()}
         other.has_band, other.pause_ends_ns = self.has_band, self.pause_ends_ns
-        other.is_stuck, other.market = self.is_stuck, self.market
+        other.market = self.market
         other.unsure = self.unsure
         return other
 
@@ -146,6 +147,10 @@ class Game:
         self.answers.setdefault(cause, entry)
         return True
 
+    def refusal(self, name: str) -> str | None:
+        """Return the reason for which a message was refused that is answered, or None if it was not."""
+        return refusal_of(self.refusals.get(name) or self.answers[name])
+
     def trade(self, entry: Entry, cause: str, fill: Fill) -> None:
         """Take in a trade, told by the order that took."""
         self.actual.setdefault(cause, deque()).append((entry, fill))
@@ -166,30 +171,36 @@ class Game:
         """Let the next message act, and hold what it did to the update that it caused, if it caused one."""
         name, entry = self.messages.popleft()
         self.waiting.discard(name)
-        answer, book = self.answers.pop(name), self.book
+        book, reason = self.book, self.refusal(name)
+        answer = self.answers.pop(name)
         order = entry.record
         assert isinstance(order, ApprovedOrder)
         update = _update(self.updates[0].entry) if is_cause else None
         if update is not None and book.session is None:
             begin_session(book, update)
         try:
-            fills = self.play_on(book, Message(name, entry), answer, update)
+            fills = self.play_on(book, Message(name, entry), answer, reason, update)
         except WrongPhase as wrong:
             raise Wrong(Equation.A23, entry, str(wrong)) from None
         except Impossible as impossible:
             raise Wrong(Equation.A6, entry, str(impossible)) from None
         if is_cause:
-            if refusal_of(answer) is None and order.action in _ENTERING:
+            if reason is None and order.action in _ENTERING:
                 update_entry, after = self.updates[0].entry, self.updates[0].after
                 self.halts.taken_in(entry, update_entry.partition, after, order.market, order.symbol)
             self._check_update()
         elif book.take_changes():
             raise Wrong(Equation.A6, entry, "it should have changed the book, and no update says so")
-        self.played += refusal_of(answer) is None
+        self.played += reason is None
         self._expect(entry, name, fills)
 
     def play_on(
-        self, book: NaiveBook, message: Message, answer: Entry, update: BookUpdate | None
+        self,
+        book: NaiveBook,
+        message: Message,
+        answer: Entry,
+        reason: str | None,
+        update: BookUpdate | None,
     ) -> list[Fill]:
         """Let a message act on a book, or do the little that a refused one does; return its trades.
 
@@ -197,11 +208,11 @@ class Game:
             Wrong: it was refused for a reason of the book's that does not hold.
             Impossible: it cannot have been accepted.
         """
-        order, reason = message.entry.record, refusal_of(answer)
+        order = message.entry.record
         assert isinstance(order, ApprovedOrder)
         woken: list[Fill] = []
-        if self.pause_ends_ns is not None or self.is_stuck or message.name in self.woken:
-            woken = self._woken(book, message, order, answer, update)
+        if self.pause_ends_ns is not None or book.is_opening_due or message.name in self.woken:
+            woken = self._woken(book, message, order, answer, reason, update)
         if reason is None:
             fills = book.act(order)
             return woken + fills if woken else fills
@@ -218,6 +229,7 @@ class Game:
         message: Message,
         order: ApprovedOrder,
         answer: Entry,
+        reason: str | None,
         update: BookUpdate | None,
     ) -> list[Fill]:
         """Do what was due before a message, as far as what the book said about the message tells."""
@@ -225,13 +237,20 @@ class Game:
             update is not None
             and self.pause_ends_ns is not None
             and self.pause_ends_ns <= max(order.event_time_ns, self.sessions.latest_ns)
-            and update.paused_until_time_ns != self.pause_ends_ns
+            and self._is_of_a_pause(update)
         )
-        # A halt that ended by itself lets the next message uncross the book before it does anything.
-        uncrosses = not book.is_paused and book.shown_phase is _HALT and _is_uncrossing(answer)
-        if not (ends_pause or uncrosses or message.name in self.woken):
+        # A halt that ended by itself lets the next message open the book before it does anything.
+        is_in = reason is None and order.action in _ENTERING
+        is_woken = message.name in self.woken
+        opens = book.is_opening_due and (is_in or is_woken or _is_unasked(answer, order))
+        if not (ends_pause or opens or is_woken):
             return []
-        return book.wake(order.event_time_ns, ends_pause=ends_pause, uncrosses=uncrosses)
+        return book.wake(order.event_time_ns, ends_pause=ends_pause, opens=opens)
+
+    def _is_of_a_pause(self, update: BookUpdate) -> bool:
+        """Say whether an update tells of another pause, or of a longer or ended one: such a one is a snapshot out of turn."""
+        is_due = update.sequence % _SNAPSHOT_EVERY == 0
+        return update.paused_until_time_ns != self.pause_ends_ns or (update.is_snapshot and not is_due)
 
     def announced(self) -> None:
         """Play what the next update's announcement did to the book."""
@@ -259,7 +278,8 @@ class Game:
             is_late = not is_halted and (kind is _TICK or kind is _HALT)
             due_ns = self.pause_ends_ns
             ends_pause = is_late and due_ns is not None and due_ns <= record.event_time_ns
-            fills = other.wake(record.event_time_ns, ends_pause=ends_pause, uncrosses=is_late)
+            opens = is_late and other.is_opening_due
+            fills = other.wake(record.event_time_ns, ends_pause=ends_pause, opens=opens)
             fills = fills + other.announce(kind, is_halted=is_halted)
             if is_over:
                 other.end_all("EXPIRED")
@@ -291,7 +311,6 @@ class Game:
             raise Wrong(problem[0], entry, problem[1])
         book.bids.touched, book.asks.touched = {}, {}
         self.pause_ends_ns = update.paused_until_time_ns
-        self.is_stuck = update.phase is _HALT and self.pause_ends_ns is None
         if book.session is None:
             begin_session(book, update)
 
@@ -410,10 +429,15 @@ def refusal_of(answer: Entry) -> str | None:
     return None
 
 
-def _is_uncrossing(answer: Entry) -> bool:
-    """Say whether a book began a message with trades, or with what keeps orders from them."""
+def _is_unasked(answer: Entry, order: ApprovedOrder) -> bool:
+    """Say whether a book began a message with something else than what the message asks for."""
     event = answer.record
-    return not isinstance(event, OrderEvent) or (event.reason is not None and refusal_of(answer) is None)
+    if not isinstance(event, OrderEvent):
+        return True
+    is_own = (
+        event.order_id in {order.order_id, order.target_order_id} or order.action is OrderAction.MASS_CANCEL
+    )
+    return not is_own or (event.reason is not None and refusal_of(answer) is None)
 
 
 def is_announcement(cause: str) -> bool:

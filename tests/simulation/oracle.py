@@ -13,6 +13,7 @@ from typing import Any
 
 from bourse.agents.build import inner_topics
 from bourse.audit import Auditor, Entry
+from bourse.audit.entries import TOPIC_RECORDS
 from bourse.pipeline.matching.naive import NaiveBook
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.state import State
@@ -23,6 +24,7 @@ from tests.simulation.kafka import Log, Transaction
 from tests.simulation.process import CHANGELOG, Delivered, Stages, stages_for
 from tests.simulation.world import Finding, World
 
+_RANK = {topic: rank for rank, topic in enumerate(TOPIC_RECORDS)}
 AUDITOR_SAYS = "the auditor says:"
 _INNER = frozenset(map(str, inner_topics()))
 
@@ -223,7 +225,8 @@ def _difference(written: list[Any], expected: list[Any]) -> str:
 def check_outputs(world: World) -> None:
     """The auditor, which shares nothing with the stages, finds every equation to hold that it checks."""
     auditor = Auditor(world.plan.partitions)
-    for entry in heapq.merge(*_entries(world), key=lambda entry: entry.timestamp_ms):
+    # In the order in which `bourse audit` reads them.
+    for entry in heapq.merge(*_entries(world), key=lambda entry: (entry.timestamp_ms, _RANK[entry.topic])):
         auditor.feed(entry)
     report = auditor.report()
     offences = [
