@@ -50,7 +50,7 @@ def test_records_have_the_fields_of_the_wire_in_its_order_and_are_frozen(record_
 
 
 def test_every_record_and_row_is_listed() -> None:
-    nested = {"BookLevel", "PendingReplace", "PendingSettlement", "TickBand"}
+    nested = {"BookLevel", "BookOrder", "PendingReplace", "PendingSettlement", "TickBand"}
     assert {record.__name__ for record in TOPIC_RECORDS + ROW_RECORDS} == set(all_records()) - nested
 
 
