@@ -24,7 +24,7 @@ from mode.utils.logging import get_logger
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
-from bourse.streaming.intake import Intake, consumer_settings
+from bourse.streaming.intake import Intake, consumer_settings, positions
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
@@ -177,7 +177,8 @@ class Engine:
         self._rebalances += 1
         owned = self._owned(assigned)
         self._release(set(self.stores) - owned)
-        consumer.assign(carry_over(self.config, consumer, self._admin, self._producer, assigned))
+        carry_over(self.config, consumer, self._admin, self._producer, assigned)
+        consumer.assign(positions(consumer, self._admin, assigned))
         consumer.pause(assigned)
         self._committed.clear()
         self._intake.ends.clear()

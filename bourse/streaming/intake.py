@@ -1,19 +1,22 @@
-"""What a worker takes in: its group member's settings, and the records of one poll, bounded in number and bytes.
+"""What a worker takes in: its group member's settings, where it goes on, and the records of one poll, bounded in number and bytes.
 
 Decides which errors of a fetch end the worker, and which are librdkafka telling of what it mends by itself.
 """
 # Kafka's clients type every answer as one that may be missing: a fetched message has its place.
 # pyright: reportArgumentType=false
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
 
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.outside import ClientSettings
+from bourse.streaming.restore import starts
 
 logger = get_logger(__name__)
 
 _CHUNK = 500
+_SECONDS = 30.0
 # A message's error carries its code, but not librdkafka's mark of a fatal one.
 _HOPELESS = frozenset(
     {
@@ -38,7 +41,8 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         # it subscribes to other topics, so there it is another member.
         "group.instance.id": f"{config.transactional_id}-{config.mode}",
         "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
+        # It is told where to begin (`positions`). A position that is gone must stop the worker, not send it somewhere else.
+        "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         # `range` gives partition i of every topic to one member because all have the same number of them.
         "partition.assignment.strategy": "range",
@@ -55,6 +59,19 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         "socket.nagle.disable": True,
         **config.client,
     }
+
+
+def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartition]) -> list[TopicPartition]:
+    """Return the assigned partitions with the offsets to go on at: what is committed, else the first there is.
+
+    Asking for committed offsets also waits until a lost owner's pending offset commits are decided. librdkafka would find
+    all this itself, but a timer of its first look for a beginning may send it there once more half a second
+    later (2.16, `rd_kafka_offset_query_tmr_cb`), when the records have been handled.
+    """
+    committed = consumer.committed(assigned, _SECONDS)
+    begun = [tp for tp in committed if tp.offset >= 0]
+    first = starts(admin, [tp for tp in committed if tp.offset < 0])
+    return [*begun, *(TopicPartition(topic, p, offset) for (topic, p), offset in first.items())]
 
 
 class Intake:

@@ -21,10 +21,8 @@ def carry_over(
     admin: AdminClient,
     producer: TransactionalProducer,
     assigned: list[TopicPartition],
-) -> list[TopicPartition]:
-    """Bring the assigned partitions' committed offsets into this worker's mode and return what to assign.
-
-    Asking for committed offsets also waits until a lost owner's pending offset commits are decided.
+) -> None:
+    """Bring the assigned partitions' committed offsets into this worker's mode.
 
     Raises:
         ModeChangeRefused: records of an inner topic were sent through Kafka and still wait.
@@ -34,14 +32,13 @@ def carry_over(
     committed = _committed(consumer, outer, partitions)
     changed = [tp for tp in committed if tp.metadata and tp.metadata != config.mode]
     if not changed or not config.inner:
-        return assigned
+        return
     affected = {tp.partition for tp in changed}
     moved = _inner_offsets(config, consumer, admin, affected)
     marked = [TopicPartition(tp.topic, tp.partition, tp.offset, config.mode) for tp in changed]
     producer.begin()
     producer.send_offsets([*marked, *moved], consumer.consumer_group_metadata())
     producer.commit()
-    return assigned
 
 
 def _inner_offsets(

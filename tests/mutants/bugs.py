@@ -153,6 +153,12 @@ BUGS: Final = (
         '"isolation.level": "read_uncommitted"',
     ),
     _bug(
+        "the client finds out by itself where to begin",
+        _ENGINE,
+        "consumer.assign(positions(consumer, self._admin, assigned))",
+        "consumer.assign(assigned)",
+    ),
+    _bug(
         "restoring reads what was aborted",
         _RESTORE,
         '"isolation.level": "read_committed"',

@@ -284,7 +284,9 @@ class Consumer:
         """Return where to read on; None while the group's offset is undecided."""
         position = self._positions[place]
         if position is None and not self._kafka.group.is_unstable(place):
-            assert self._begins_early
+            assert place in self._kafka.group.offsets or self._begins_early, (
+                f"nobody says where {place} begins"
+            )
             position = self._positions[place] = self._kafka.group.offsets.get(place, (0, None))[0]
         return position
 

@@ -32,7 +32,7 @@ def test_the_consumer_sees_what_is_committed_and_commits_nothing_by_itself() -> 
     Consumer(settings).close()
     assert settings["isolation.level"] == "read_committed"
     assert settings["enable.auto.commit"] is False
-    assert settings["auto.offset.reset"] == "earliest"
+    assert settings["auto.offset.reset"] == "error"
     assert settings["partition.assignment.strategy"] == "range"
 
 

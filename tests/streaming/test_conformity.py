@@ -89,7 +89,8 @@ class Member:
     def __init__(self, cluster: Cluster, worker: str) -> None:
         self.assigned: list[tuple[str, int]] | None = None
         self.errors: list[int] = []
-        self.consumer = cluster.outside.consumer(consumer_settings(cluster.config(worker)))
+        settings = {**consumer_settings(cluster.config(worker)), "auto.offset.reset": "earliest"}
+        self.consumer = cluster.outside.consumer(settings)
         self.consumer.subscribe(
             [cluster.topic, cluster.other],
             on_assign=self._on_assign,
