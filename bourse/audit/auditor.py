@@ -5,9 +5,10 @@
         auditor.feed(entry)
     report = auditor.report()
 
-Records of one topic partition come in their order. Records of different ones may come in any order: whatever must meet
-waits for the other. The closer the order is to that of the log, the sooner things meet and are forgotten, so readers
-merge by time. What is kept is what is under way: live orders, accounts, open obligations, and messages without answer.
+Records of one topic partition come in their order. Of different ones they may come in any, for whatever must meet waits
+for the other, save that A6 wants order-events before the book-updates of the same moment. The closer the order is to that
+of the log, the sooner things meet and are forgotten, so readers merge by time. What is kept is what is under way: live
+orders, accounts, open obligations, and messages without answer.
 """
 
 import datetime as dt
