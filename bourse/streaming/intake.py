@@ -67,8 +67,15 @@ def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartit
     Asking for committed offsets also waits until a lost owner's pending offset commits are decided. librdkafka would find
     all this itself, but a timer of its first look for a beginning may send it there once more half a second
     later (2.16, `rd_kafka_offset_query_tmr_cb`), when the records have been handled.
+
+    Raises:
+        KafkaException: the group's offsets cannot be had.
     """
     committed = consumer.committed(assigned, _SECONDS)
+    # An answer that could not be had must not be taken for one that there is none.
+    for tp in committed:
+        if tp.error is not None:
+            raise KafkaException(tp.error)
     begun = [tp for tp in committed if tp.offset >= 0]
     first = starts(admin, [tp for tp in committed if tp.offset < 0])
     return [*begun, *(TopicPartition(topic, p, offset) for (topic, p), offset in first.items())]

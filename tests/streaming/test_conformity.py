@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.intake import consumer_settings
+from bourse.streaming.intake import consumer_settings, positions
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.restore import spans
@@ -220,6 +220,21 @@ def test_offsets_are_not_told_before_their_transaction_is_decided(cluster: Clust
     (untold,) = member.consumer.committed([TopicPartition(cluster.topic, 1)], SECONDS)
     assert untold.offset < 0
     assert untold.metadata is None
+
+
+def test_a_partition_goes_on_where_the_group_stands_and_else_at_its_first_record(cluster: Cluster) -> None:
+    member = cluster.member("w0")
+    cluster.until(lambda: member.poll() or member.assigned is not None)
+    producer = cluster.producer("w0")
+    send(cluster, producer, b"out")
+    producer.send_offsets_to_transaction(
+        [TopicPartition(cluster.topic, 0, 7)], member.consumer.consumer_group_metadata(), SECONDS
+    )
+    producer.commit_transaction(SECONDS)
+    cluster.settle()
+    admin = cluster.outside.admin({"bootstrap.servers": cluster.brokers})
+    asked = [TopicPartition(cluster.topic, 0), TopicPartition(cluster.topic, 1)]
+    assert [(tp.partition, tp.offset) for tp in positions(member.consumer, admin, asked)] == [(0, 7), (1, 0)]
 
 
 def test_a_member_that_came_back_fences_the_one_of_its_name(cluster: Cluster) -> None:
