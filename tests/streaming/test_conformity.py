@@ -228,7 +228,7 @@ def test_a_partition_goes_on_where_the_group_stands_and_else_at_its_first_record
     producer = cluster.producer("w0")
     send(cluster, producer, b"out")
     producer.send_offsets_to_transaction(
-        [TopicPartition(cluster.topic, 0, 7)], member.consumer.consumer_group_metadata(), SECONDS
+        [TopicPartition(cluster.topic, 0, 7, "mode")], member.consumer.consumer_group_metadata(), SECONDS
     )
     producer.commit_transaction(SECONDS)
     cluster.settle()
