@@ -17,6 +17,7 @@ from bourse.cli.group import Group
 from bourse.cli.kafka import admin_client
 from bourse.schemas.records import Record
 from bourse.settings import PROJECT_ROOT, Settings
+from bourse.streaming.transport import EXIT_FAILED
 
 BOURSE = (str(Path(sys.executable).parent / "bourse"),)
 
@@ -72,6 +73,12 @@ class Workers:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, self.log(name)[-5000:]
 
+    def revive(self) -> None:
+        """Start again, as a supervisor does, what ended because its broker did not answer in time."""
+        for name, process in list(self.running.items()):
+            if process.poll() == EXIT_FAILED:
+                self.start(name)
+
     def kill_all(self) -> None:
         for name in list(self.running):
             self.kill(name)
@@ -108,7 +115,8 @@ class Workers:
         assert self.producer.flush(30) == 0
 
     def drain(self) -> None:
-        wait_until_drained(Group(admin_client(self.settings.broker), self.settings), lambda _text: None)
+        group = Group(admin_client(self.settings.broker), self.settings)
+        wait_until_drained(group, lambda _text: self.revive())
 
     def end_offsets(self, topic: str) -> int:
         """High watermarks of a topic, summed: grows with everything that is written."""
@@ -124,6 +132,7 @@ class Workers:
         deadline = time.monotonic() + seconds
         while (reached := self.end_offsets(topic)) < offsets:
             assert time.monotonic() < deadline, f"{topic} stands at {reached}, wanted {offsets}"
+            self.revive()
             time.sleep(0.05)
 
     def read(self, topic: str) -> Iterator[Seen]:

@@ -48,7 +48,7 @@ def test_a_mark_is_behind_all_that_was_committed_though_the_leader_was_replaced_
 ) -> None:
     admin, writer = (
         admin_client(cluster.servers),
-        Producer({"bootstrap.servers": cluster.servers, "acks": "all"}),
+        Producer({"bootstrap.servers": cluster.servers, "acks": "all", "socket.timeout.ms": 3_000}),
     )
     admin.create_topics([NewTopic(CHANGELOG, 1, 3, config={"min.insync.replicas": "2"})])[CHANGELOG].result()
     config = EngineConfig(
