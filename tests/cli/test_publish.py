@@ -276,6 +276,8 @@ def test_a_registry_out_of_reach_is_one_sentence(
 @pytest.fixture
 def following() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
+    # A shell's background job ignores Ctrl-C, and so would what it starts; a handler is not inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def follow(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bourse.cli.main", "tail", "orders", "--json", *arguments]
@@ -286,6 +288,7 @@ def following() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_and_a_reader_that_leaves_end_it_quietly(

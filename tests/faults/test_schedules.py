@@ -10,7 +10,7 @@ from tests.faults.cluster import Clusters
 from tests.faults.plan import Plan
 from tests.faults.run import run, seeded
 
-SEEDS = range(10)
+PLANS = [seeded(seed, orders=2_000, faults=4) for seed in range(10)]
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
         yield clusters
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_or_doubled_whatever_fails(seed: int, clusters: Clusters, tmp_path: Path) -> None:
-    outcome = run(seeded(seed, orders=2_000), clusters, tmp_path)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: str(plan.seed))
+def test_nothing_is_lost_or_doubled_whatever_fails(plan: Plan, clusters: Clusters, tmp_path: Path) -> None:
+    outcome = run(plan, clusters, tmp_path)
     assert not outcome.finding, f"{outcome.finding}\nlogs and schedule: {outcome.folder}"
 
 
 def test_ten_schedules_in_a_row_go_round_the_families() -> None:
-    kinds = {step.kind for seed in SEEDS for step in seeded(seed).steps}
+    kinds = {step.kind for plan in PLANS for step in plan.steps}
     assert len(kinds) >= 30
 
 
