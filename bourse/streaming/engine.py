@@ -24,7 +24,7 @@ from mode.utils.logging import get_logger
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
-from bourse.streaming.intake import Intake, consumer_settings, positions
+from bourse.streaming.intake import Intake, begin_reading, consumer_settings, positions
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
@@ -58,6 +58,7 @@ class Engine:
         self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, int], int] = {}
         self._changelog_ends: dict[int, int] = {}
+        self._places: list[TopicPartition] = []
         self._topic_id = ""
         self._cluster_id = ""
         self._joined = False
@@ -178,7 +179,8 @@ class Engine:
         owned = self._owned(assigned)
         self._release(set(self.stores) - owned)
         carry_over(self.config, consumer, self._admin, self._producer, assigned)
-        consumer.assign(positions(consumer, self._admin, assigned))
+        self._places = positions(consumer, self._admin, assigned)
+        consumer.assign(self._places)
         consumer.pause(assigned)
         self._committed.clear()
         self._intake.ends.clear()
@@ -239,7 +241,7 @@ class Engine:
             if finished:
                 del self.restoring[partition]
                 self.live.add(partition)
-                self._consumer.resume([TopicPartition(topic, partition) for topic in self.config.polled])
+                begin_reading(self._consumer, [tp for tp in self._places if tp.partition == partition])
                 rows, seconds = restoration.restored, restoration.seconds
                 logger.info(
                     "partition %s is live after %s restored rows, restored in %.2f s",

@@ -5,6 +5,8 @@ Decides which errors of a fetch end the worker, and which are librdkafka telling
 # Kafka's clients type every answer as one that may be missing: a fetched message has its place.
 # pyright: reportArgumentType=false
 
+import contextlib
+
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
@@ -79,6 +81,19 @@ def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartit
     begun = [tp for tp in committed if tp.offset >= 0]
     first = starts(admin, [tp for tp in committed if tp.offset < 0])
     return [*begun, *(TopicPartition(topic, p, offset) for (topic, p), offset in first.items())]
+
+
+def begin_reading(consumer: Consumer, places: list[TopicPartition]) -> None:
+    """Let partitions that were paused since they were assigned be read from these places, at once.
+
+    librdkafka's thread sleeps for up to a second when all that it fetches is paused. To resume does not wake it; to be
+    told where to fetch from does, once there is something to fetch (2.16, `rd_kafka_toppar_set_fetch_state`).
+    """
+    consumer.resume(places)
+    for place in places:
+        # A partition that cannot be told is read all the same, within that second.
+        with contextlib.suppress(KafkaException):
+            consumer.seek(place)
 
 
 class Intake:

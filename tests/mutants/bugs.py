@@ -155,8 +155,8 @@ BUGS: Final = (
     _bug(
         "the client finds out by itself where to begin",
         _ENGINE,
-        "consumer.assign(positions(consumer, self._admin, assigned))",
-        "consumer.assign(assigned)",
+        "self._places = positions(consumer, self._admin, assigned)",
+        "self._places = assigned",
     ),
     _bug(
         "restoring reads what was aborted",

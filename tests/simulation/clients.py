@@ -217,6 +217,10 @@ class Consumer:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._paused.difference_update((tp.topic, tp.partition) for tp in partitions)
 
+    def seek(self, place: TopicPartition) -> None:
+        self._positions[place.topic, place.partition] = place.offset if place.offset >= 0 else None
+        self._ends_told.pop((place.topic, place.partition), None)
+
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         self._host.point("committed")
         group, began = self._kafka.group, self._kafka.clock.seconds

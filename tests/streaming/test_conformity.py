@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.intake import consumer_settings, positions
+from bourse.streaming.intake import begin_reading, consumer_settings, positions
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.restore import spans
@@ -235,6 +235,33 @@ def test_a_partition_goes_on_where_the_group_stands_and_else_at_its_first_record
     admin = cluster.outside.admin({"bootstrap.servers": cluster.brokers})
     asked = [TopicPartition(cluster.topic, 0), TopicPartition(cluster.topic, 1)]
     assert [(tp.partition, tp.offset) for tp in positions(member.consumer, admin, asked)] == [(0, 7), (1, 0)]
+
+
+def test_partitions_that_waited_are_read_once_from_where_they_are_told_to_begin(cluster: Cluster) -> None:
+    producer = cluster.producer("w0")
+    for value in (b"one", b"two", b"three"):
+        send(cluster, producer, value)
+        producer.commit_transaction(SECONDS)
+        cluster.settle()
+    settings = {**consumer_settings(cluster.config("reader")), "group.id": f"{cluster.group}-reader"}
+    del settings["group.instance.id"]
+    reader = cluster.outside.consumer(settings)
+    cluster.closing.append(reader.close)
+    places = [TopicPartition(cluster.topic, 0, 2), TopicPartition(cluster.topic, 1, 0)]
+    reader.assign(places)
+    reader.pause(places)
+    assert not [message for message in reader.consume(100, 0.3) if message.error() is None]
+    begin_reading(reader, places)
+    seen: list[bytes | None] = []
+    ended = set()
+    while len(ended) < len(places):
+        for message in reader.consume(100, 0.2):
+            if message.error() is None:
+                seen.append(message.value())
+            else:
+                ended.add(message.partition())
+    # Each transaction ends in a control record: the second record is at offset 2.
+    assert seen == [b"two", b"three"]
 
 
 def test_a_member_that_came_back_fences_the_one_of_its_name(cluster: Cluster) -> None:
