@@ -19,6 +19,8 @@ from bourse.streaming.stores import Change, PartitionStore
 
 _BATCH = 20_000
 _SECONDS = 30.0
+_ANSWER_SECONDS = 3.0
+"""A request to a leader that goes away waits this long, and the group with it, until it goes to the next one."""
 _TRIES = 100
 _PAUSE_SECONDS = 0.1
 _MOVING = frozenset(
@@ -28,10 +30,11 @@ _MOVING = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError._TRANSPORT,  # noqa: SLF001  (librdkafka's name for it)
+        KafkaError._TIMED_OUT,  # noqa: SLF001  (librdkafka's names)
+        KafkaError._TRANSPORT,  # noqa: SLF001
     }
 )
-"""What is answered while a partition's leader changes."""
+"""What is answered while a partition's leader changes; nothing, by one that has just gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def _list(admin: AdminClient, keys: list[tuple[str, int]], spec: OffsetSpec) -> 
     tries = 0
     while True:
         futures = admin.list_offsets(
-            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
+            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_ANSWER_SECONDS
         )
         try:
             return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
