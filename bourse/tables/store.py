@@ -26,6 +26,7 @@ from rocksdict import (
 
 from bourse.streaming.errors import EngineError, StoreDamaged
 from bourse.streaming.stores import Change, ChangelogIdentity
+from bourse.tables.manifest import is_whole
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
 
 PROVABLE_SECONDS = 3 * 24 * 3600
@@ -159,7 +160,7 @@ class Store:
         raise StoreDamaged(msg) from error
 
     def _open(self) -> None:
-        if (self.path / _DAMAGED).exists():
+        if (self.path / _DAMAGED).exists() or not is_whole(self.path):
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         cache = Cache(16 * _MiB)

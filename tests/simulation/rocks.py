@@ -65,6 +65,10 @@ class Folder:
         """Only asked of the mark of a damaged store: nothing is ever damaged here."""
         return False
 
+    def read_text(self) -> str:
+        """Only asked of the name of a manifest: there are no files here."""
+        raise FileNotFoundError(self._path)
+
 
 _disk: list[Disk] = []
 

@@ -1,5 +1,6 @@
 """The store of one partition, on a real RocksDB."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,42 @@ def test_a_row_that_cannot_be_read_is_never_taken_for_one_that_is_not_there(
 def test_a_store_that_does_not_open_for_its_damage_begins_anew(damaged: Damage) -> None:
     # The blocks that tell what is where stand at the end, and are read at once.
     assert damaged(0.99).position is None
+
+
+@pytest.mark.parametrize("record", range(1, 7))
+@pytest.mark.parametrize("bit", [1 << 7, 1 << 8, 1 << 15])
+def test_a_manifest_that_seems_to_end_too_early_is_not_believed(
+    opened: Open, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, record: int, bit: int
+) -> None:
+    store = opened()
+    store.restore([], 7)
+    # As SIGKILL leaves it: open, its last families and its position in nothing but manifest and write-ahead log.
+    killed = tmp_path_factory.mktemp("killed")
+    shutil.copytree(tmp_path, killed, dirs_exist_ok=True)
+    store.close()
+    folder = next(killed.rglob("CURRENT")).parent
+    manifest = folder / (folder / "CURRENT").read_text().strip()
+    content, places = bytearray(manifest.read_bytes()), [0]
+    while (after := places[-1] + 7 + int.from_bytes(content[places[-1] + 4 :][:2], "little")) < len(content):
+        places.append(after)
+    field = slice(places[-record] + 4, places[-record] + 6)
+    content[field] = (int.from_bytes(content[field], "little") ^ bit).to_bytes(2, "little")
+    manifest.write_bytes(content)
+    again = open_store(killed, store.identity, Codec(LocalIds()))
+    assert again.position is None
+    again.restore([], 3)
+    again.close()
+    assert open_store(killed, store.identity, Codec(LocalIds())).position == 3
+
+
+def test_a_copy_of_a_killed_store_is_believed(
+    opened: Open, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = opened()
+    store.restore([], 7)
+    killed = tmp_path_factory.mktemp("killed")
+    shutil.copytree(tmp_path, killed, dirs_exist_ok=True)
+    assert open_store(killed, store.identity, Codec(LocalIds())).position == 7
 
 
 def test_a_store_that_somebody_works_on_is_left_alone(opened: Open) -> None:
