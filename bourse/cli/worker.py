@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import threading
 from typing import IO, Annotated
 
 import typer
@@ -23,6 +24,8 @@ def worker(
     """Run one worker until it is stopped (SIGTERM or Ctrl-C), which commits and leaves the group."""
     if id is not None:
         os.environ["BOURSE_WORKER_ID"] = id
+    # Nothing that is imported is garbage, and looking for some takes a tenth of the start.
+    gc.disable()
     settings = Settings.read()
     lock = _lock(settings)
     # Late: Faust takes a second to import, and reads settings at import time.
@@ -31,9 +34,7 @@ def worker(
     from bourse.agents.build import create_app  # noqa: PLC0415
 
     app = create_app(settings)
-    # The calendar library and its first calendar take a second: not within the transaction of the first trade.
-    settlement_date(Instrument("").market, calendar.FIRST, 1)
-    calm_collector()
+    threading.Thread(target=load_calendar, name="calendar", daemon=True).start()
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
@@ -43,11 +44,21 @@ def worker(
         lock.close()
 
 
+def load_calendar() -> None:
+    """Load the calendar library and its first calendar, which takes most of a second, while the worker waits for brokers.
+
+    A trade that comes before it is there waits for it, as it would without this.
+    """
+    settlement_date(Instrument("").market, calendar.FIRST, 1)
+    calm_collector()
+
+
 def calm_collector() -> None:
     """Let the garbage collector look at what is new, seldom: records hold no cycles, and imports live for ever."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)
+    gc.enable()
 
 
 def _lock(settings: Settings) -> IO[str]:
