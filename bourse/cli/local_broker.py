@@ -178,14 +178,14 @@ class LocalBroker:
         remembered = int(self.address.rpartition(":")[2]) if self.address else 0
         wanted = self.wanted_port or remembered
         if wanted and is_free(wanted):
-            return Ports(wanted, free_port(exclude=wanted))
+            return Ports(wanted, free_port({wanted}))
         if self.wanted_port:
             msg = f"Port {self.wanted_port}, which BOURSE_BROKER_PORT asks for, is taken by another program."
             raise CliError(msg, "Choose another one, or unset it to get a free one.")
         chosen = free_port()
         if remembered:
             note(f"Port {remembered} is taken by another program now; the broker moves to {chosen}.")
-        return Ports(chosen, free_port(exclude=chosen))
+        return Ports(chosen, free_port({chosen}))
 
     def properties(self, ports: Ports) -> str:
         """Return the node's configuration, as Kafka reads it."""

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Collection
 
 from bourse.cli.errors import CliError
 
@@ -22,11 +23,19 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(exclude: int = 0) -> int:
+def free_port(exclude: Collection[int] = ()) -> int:
     """Return a free port, chosen at random so that two servers that start together don't choose the same."""
     for _ in range(TRIES):
         port = secrets.choice(PORTS)
-        if port != exclude and is_free(port):
+        if port not in exclude and is_free(port):
             return port
     msg = f"No free port was found between {PORTS.start} and {PORTS.stop}."
     raise CliError(msg, "End a program that listens there.")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many free ports, no two of them the same."""
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen.append(free_port(chosen))
+    return chosen

@@ -15,7 +15,7 @@ from bourse.cli.java import find_java
 from bourse.cli.kafka import admin_client
 from bourse.cli.kafka_jars import fetch_jars
 from bourse.cli.local_broker import LocalBroker
-from bourse.cli.ports import free_port, is_free
+from bourse.cli.ports import PORTS, free_port, free_ports, is_free
 from bourse.cli.supervise import BrokerKeeper
 from tests.broker import JARS
 
@@ -179,6 +179,13 @@ def test_the_machines_own_java_comes_first() -> None:
 
 
 def test_free_ports_are_free() -> None:
-    port = free_port()
-    assert is_free(port)
-    assert free_port(exclude=port) != port
+    assert is_free(free_port())
+
+
+def test_free_ports_are_never_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So few that two draws would meet; more than are asked for, since others may listen there.
+    monkeypatch.setattr("bourse.cli.ports.PORTS", range(PORTS.start, PORTS.start + 10))
+    for _ in range(5):
+        ports = free_ports(6)
+        assert len(set(ports)) == 6
+        assert free_port(ports) not in ports

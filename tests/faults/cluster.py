@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from bourse.cli.local_broker import LocalBroker, Ports, new_cluster_id
-from bourse.cli.ports import HOST, free_port
+from bourse.cli.ports import HOST, free_ports
 from tests.faults.proxy import Proxy
 
 LISTENERS: Final = """\
@@ -39,12 +39,12 @@ broker.heartbeat.interval.ms=500
 class FaultyBroker(LocalBroker):
     """A node that can be killed, frozen and cut off, and lose its disk. Its ports stay the same over all restarts."""
 
-    def __init__(self, home: Path, jars: Path, number: int, cluster_id: str) -> None:
-        """Take the number among the nodes of its cluster, whose id all of them share."""
-        super().__init__(home, jars, free_port())
+    def __init__(self, home: Path, jars: Path, number: int, cluster_id: str, ports: Sequence[int]) -> None:
+        """Take the number among the nodes of its cluster, whose id all of them share, and four ports of its own."""
+        own, self.controller_port, proxy, behind = ports
+        super().__init__(home, jars, own)
         self.number = number
-        self.controller_port = free_port(exclude=self.wanted_port)
-        self.proxy = Proxy(free_port(exclude=self.wanted_port), free_port(exclude=self.wanted_port))
+        self.proxy = Proxy(proxy, behind)
         self.peers: Sequence[FaultyBroker] = (self,)
         self._id = cluster_id
 
@@ -98,9 +98,10 @@ class Cluster:
 
     def __init__(self, home: Path, jars: Path, size: int) -> None:
         """Choose every port; nothing is started yet."""
-        cluster_id = new_cluster_id()
+        cluster_id, ports = new_cluster_id(), free_ports(4 * size)
         self.nodes = [
-            FaultyBroker(home / str(number), jars, number, cluster_id) for number in range(1, size + 1)
+            FaultyBroker(home / str(number), jars, number, cluster_id, ports[4 * number - 4 : 4 * number])
+            for number in range(1, size + 1)
         ]
         for node in self.nodes:
             node.peers = self.nodes
