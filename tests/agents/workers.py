@@ -47,6 +47,8 @@ class Workers:
                 "enable.idempotence": True,
                 "log_level": 0,
                 "queue.buffering.max.messages": 1_000_000,
+                # A leader that is frozen answers no more: ask the next one soon.
+                "socket.timeout.ms": 5_000,
             }
         )
 

@@ -44,6 +44,8 @@ WHOLE_SECONDS: Final = 60.0
 GOES_ON_SECONDS: Final = 40.0
 _STOPS = re.compile(r"(?:the worker stops: |Crashed reason=)(\w+)")
 _RECENT: Final = 200
+_SILENCES: Final = 3
+"""As many questions without an answer as one client is trusted with."""
 
 Going = Generator[float, None, bool | None]
 """A fault under way: yields how many seconds it wants to be left alone; returns False when its moment never came."""
@@ -91,9 +93,8 @@ class World:
         self.cluster = cluster
         self.admin = admin_client(settings.broker)
         self.availability = Availability()
-        self._probe = Consumer(
-            {"bootstrap.servers": settings.broker, "group.id": settings.group, "log_level": 0}
-        )
+        self._probe = self._new_probe()
+        self._silences = 0
         self.workers = Workers(settings, COMMAND)
         self.wanted: set[str] = set()
         """Workers that are to run: whoever of them ends is started again, unless a fault holds it."""
@@ -112,6 +113,11 @@ class World:
         self._handled = 0
         self._guests = itertools.count(1)
         self._leaving: list[subprocess.Popen[bytes]] = []
+
+    def _new_probe(self) -> Consumer:
+        return Consumer(
+            {"bootstrap.servers": self.settings.broker, "group.id": self.settings.group, "log_level": 0}
+        )
 
     def note(self, text: str) -> None:
         """Write down what happens when, for whoever looks into a failed schedule."""
@@ -279,10 +285,10 @@ class World:
         name = self.settings.topic("changelog")
         return str(self.admin.describe_topics(TopicCollection([name]))[name].result().topic_id)
 
-    def ends(self, topic: str) -> list[int]:
-        """Return the end offset of each partition of a topic."""
+    def ends(self, topic: str, seconds: float = 10.0) -> list[int]:
+        """Return the end offset of each partition of a topic; KafkaException if a leader does not answer in time."""
         places = (TopicPartition(self.settings.topic(topic), p) for p in range(self.plan.partitions))
-        return [self._probe.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        return [self._probe.get_watermark_offsets(place, timeout=seconds)[1] for place in places]
 
     # -- progress ------------------------------------------------------------------------------------------------------
 
@@ -291,17 +297,31 @@ class World:
         topic = self.settings.topic("orders")
         places = [TopicPartition(topic, p) for p in range(self.plan.partitions)]
         # Not an admin client: librdkafka's aborts its process when a broker goes while it asks about groups.
-        with suppress(KafkaException):
+        try:
             committed = [max(0, tp.offset) for tp in self._probe.committed(places, timeout=1.0)]
+        except KafkaException:
+            self._silences += 1
+            if self._silences == _SILENCES:
+                # It waits for a coordinator that is frozen, while the group has another one by now.
+                self._probe.close()
+                self._probe, self._silences = self._new_probe(), 0
+        else:
+            self._silences = 0
             self._handled = max(self._handled, sum(committed))
             self.availability.look(committed)
         return self._handled
+
+    def _nothing_is_left(self) -> bool:
+        """Whether all that has reached the broker is committed; False while nobody can tell."""
+        with suppress(KafkaException):
+            return self._handled >= sum(self.ends("orders", seconds=1.0))
+        return False
 
     def until_it_goes_on(self) -> Going:
         """Wait until workers commit something, or have nothing left to do; the market has stopped if they never do."""
         before = self.handled()
         goes_on = yield from self.until(
-            lambda: self.handled() > before or self._handled >= self.sent["orders"], GOES_ON_SECONDS
+            lambda: self.handled() > before or self._nothing_is_left(), GOES_ON_SECONDS
         )
         assert goes_on, "nothing is committed while one of the brokers is away"
 
