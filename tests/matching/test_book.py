@@ -282,6 +282,7 @@ class BothBooks(RuleBasedStateMachine):
         assert {order.order_id: order for order in self.fast} == {
             order.order_id: order for order in self.naive
         }
+        assert self.fast.is_crossed() == self.naive.is_crossed()
         for side in Side:
             assert self.fast.best(side) == self.naive.best(side)
             assert self.fast.first(side) == self.naive.first(side)

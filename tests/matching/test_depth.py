@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bourse.pipeline.depth import Depth, OutOfStep
-from bourse.pipeline.matching.turn import SNAPSHOT_EVERY
+from bourse.pipeline.matching.market_data import SNAPSHOT_EVERY
 from bourse.schemas.records import BookUpdate, SessionKind, Side
 from tests.matching.exchange import Exchange
 from tests.strategies import SYMBOL, BookMessage, book_messages

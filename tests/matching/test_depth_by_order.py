@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bourse.pipeline.depth import OrderDepth, OutOfStep
 from bourse.pipeline.matching import by_order
-from bourse.pipeline.matching.turn import SNAPSHOT_EVERY
+from bourse.pipeline.matching.market_data import SNAPSHOT_EVERY
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,

@@ -8,7 +8,8 @@ from typing import Final
 
 from bourse.pipeline.markets import entry_refusal
 from bourse.pipeline.matching.auction import ANY_PRICE
-from bourse.pipeline.matching.turn import NOTHING, Turn
+from bourse.pipeline.matching.reports import NOTHING
+from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.money import BASIS_POINTS, fits, with_fee
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (

@@ -149,6 +149,11 @@ class Book:
         level = (self.bids if side is BUY else self.asks).best
         return None if level is None else (level.price, level.quantity)
 
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is at or above the best ask, which no book is that trades."""
+        bid, ask = self.bids.best, self.asks.best
+        return bid is not None and ask is not None and bid.price >= ask.price
+
     def level(self, side: Side, price: Price) -> tuple[int, int]:
         """Return the quantity shown and the number of orders at a price."""
         level = (self.bids if side is BUY else self.asks).levels.get(price)

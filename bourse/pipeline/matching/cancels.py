@@ -44,4 +44,4 @@ def mass_cancel(turn: Turn, order: ApprovedOrder) -> None:
 
 def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal) -> None:
     status = OrderStatus.CANCEL_REJECTED
-    turn.refuse(order, status, refusal, order.order_id, target_order_id=order.target_order_id)
+    turn.reports.refuse(order, status, refusal, order.order_id, target_order_id=order.target_order_id)

@@ -37,7 +37,7 @@ def trade(turn: Turn, order: RestingOrder) -> RestingOrder | None:
     elif ending is None and (left.order_type is _MARKET or left.time_in_force in AT_ONCE):
         ending = _rest_of(turn, left)
     if ending is not None:
-        turn.lapse(left, OrderStatus.CANCELLED, ending, _WHY.get(ending))
+        turn.reports.lapse(left, OrderStatus.CANCELLED, ending, _WHY.get(ending))
         return None
     return rest(turn, left)
 
@@ -54,11 +54,11 @@ def enter_triggered(turn: Turn, order: RestingOrder) -> None:
     """Let a stop that was set off trade and rest, or cancel it where a new order of its kind would be rejected."""
     refusal = refusal_to_trade(turn, order)
     if refusal is not None:
-        turn.lapse(order, OrderStatus.CANCELLED, _RELEASED_AS[refusal.reason], refusal)
+        turn.reports.lapse(order, OrderStatus.CANCELLED, _RELEASED_AS[refusal.reason], refusal)
         return
     resting = trade(turn, order)
     if resting is not None and not resting.cum_quantity:
-        turn.tell(resting, OrderStatus.OPEN, resting.leaves_quantity)
+        turn.reports.tell(resting, OrderStatus.OPEN, resting.leaves_quantity)
 
 
 def _rest_of(turn: Turn, order: RestingOrder) -> ReleaseReason:

@@ -35,6 +35,11 @@ class NaiveBook:
         levels = self.depth(side)
         return levels[0][:2] if levels else None
 
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is at or above the best ask."""
+        bids, asks = self.depth(Side.BUY), self.depth(Side.SELL)
+        return bool(bids and asks and bids[0][0] >= asks[0][0])
+
     def level(self, side: Side, price: Price) -> tuple[Quantity, int]:
         """Return the quantity shown and the number of orders at a price."""
         queue = self.queue(side, price)

@@ -46,7 +46,7 @@ def _take(turn: Turn, entering: RestingOrder) -> Refusal | None:
     resting: RestingOrder | None
     if entering.order_type in STOPS:
         wait_for_price(turn, entering)
-        turn.tell(entering, OrderStatus.OPEN, entering.leaves_quantity)
+        turn.reports.tell(entering, OrderStatus.OPEN, entering.leaves_quantity)
         set_off(turn)
         return None
     if entering.time_in_force is _AT_CLOSE and turn.phase is not SessionKind.CLOSING_AUCTION:
@@ -60,17 +60,17 @@ def _take(turn: Turn, entering: RestingOrder) -> Refusal | None:
             return refusal
         resting = trade(turn, entering)
     if resting is not None and not resting.cum_quantity:
-        turn.tell(resting, _OPEN, resting.leaves_quantity)
+        turn.reports.tell(resting, _OPEN, resting.leaves_quantity)
     return None
 
 
 def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal) -> None:
-    turn.refuse(order, OrderStatus.REJECTED, refusal, order.order_id, order.quantity)
+    turn.reports.refuse(order, OrderStatus.REJECTED, refusal, order.order_id, order.quantity)
     if (
         order.side is not None
     ):  # What has no side was not let through by risk, so that nothing is held for it.
         quantity = Quantity(max(0, order.quantity))
-        turn.release(order, order.side, quantity, ReleaseReason.REJECTED)
+        turn.reports.release(order, order.side, quantity, ReleaseReason.REJECTED)
 
 
 def _reject_repeat(turn: Turn, order: ApprovedOrder) -> None:
@@ -80,4 +80,4 @@ def _reject_repeat(turn: Turn, order: ApprovedOrder) -> None:
     """
     refusal = Refusal(Reason.DUPLICATE_ORDER_ID, f"{order.order_id} is live")
     own_id = shortened(turn.cause)
-    turn.refuse(order, OrderStatus.REJECTED, refusal, own_id, order.quantity, order.order_id)
+    turn.reports.refuse(order, OrderStatus.REJECTED, refusal, own_id, order.quantity, order.order_id)

@@ -62,4 +62,4 @@ def _remember(
         pause_extensions=extensions,
     )
     turn.enter_phase(turn.session_phase)
-    turn.wants_snapshot = True
+    turn.market_data.is_full = True

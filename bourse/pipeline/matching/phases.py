@@ -68,7 +68,7 @@ def _act(turn: Turn) -> None:
         case _:
             pass
     if turn.phase is not before or turn.trades:
-        turn.wants_snapshot = True
+        turn.market_data.is_full = True
 
 
 def wake(turn: Turn) -> None:

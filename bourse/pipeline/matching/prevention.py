@@ -82,11 +82,11 @@ def reduce_resting(turn: Turn, order: RestingOrder, quantity: Quantity) -> None:
 def _reduced(turn: Turn, order: RestingOrder, quantity: Quantity) -> RestingOrder:
     """Tell of a reduction, and return the order after it."""
     if quantity == order.leaves_quantity:
-        turn.lapse(order, OrderStatus.CANCELLED, ReleaseReason.PREVENTED, PREVENTED)
+        turn.reports.lapse(order, OrderStatus.CANCELLED, ReleaseReason.PREVENTED, PREVENTED)
         return replace(order, leaves_quantity=0, hidden_quantity=0)
     after = smaller(order, quantity)
-    turn.tell(after, OrderStatus.REPLACED, after.leaves_quantity, PREVENTED)
-    turn.release(after, after.side, quantity, ReleaseReason.PREVENTED)
+    turn.reports.tell(after, OrderStatus.REPLACED, after.leaves_quantity, PREVENTED)
+    turn.reports.release(after, after.side, quantity, ReleaseReason.PREVENTED)
     return after
 
 

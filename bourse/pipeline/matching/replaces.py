@@ -19,8 +19,9 @@ from bourse.pipeline.matching.cancels import finished, target_of
 from bourse.pipeline.matching.entry import rest, trade
 from bourse.pipeline.matching.execution import refusal_to_trade
 from bourse.pipeline.matching.prevention import smaller
+from bourse.pipeline.matching.reports import NOTHING
 from bourse.pipeline.matching.stops import set_off, wait_for_price
-from bourse.pipeline.matching.turn import NOTHING, Turn
+from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.money import saturated
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
@@ -113,7 +114,7 @@ def _keeps_place(target: RestingOrder, changed: RestingOrder) -> bool:
 def _cancel_rest(turn: Turn, order: ApprovedOrder, target: RestingOrder) -> None:
     turn.remove(target)
     ended = replace(target, client_order_id=order.client_order_id)
-    turn.tell(ended, OrderStatus.CANCELLED, NOTHING)
+    turn.reports.tell(ended, OrderStatus.CANCELLED, NOTHING)
     _answer(turn, order, target, replace(target, order_quantity=target.cum_quantity))
 
 
@@ -121,7 +122,7 @@ def _keep_place(turn: Turn, order: ApprovedOrder, target: RestingOrder) -> None:
     less = smaller(target, target.order_quantity - order.quantity)
     kept = replace(less, client_order_id=order.client_order_id)
     turn.amend(kept)
-    turn.tell(kept, OrderStatus.REPLACED, kept.leaves_quantity)
+    turn.reports.tell(kept, OrderStatus.REPLACED, kept.leaves_quantity)
     _answer(turn, order, target, kept)
 
 
@@ -136,7 +137,7 @@ def _lose_place(
         if refusal is not None:
             return refusal
     turn.remove(target)
-    turn.tell(changed, OrderStatus.REPLACED, changed.leaves_quantity)
+    turn.reports.tell(changed, OrderStatus.REPLACED, changed.leaves_quantity)
     _answer(turn, order, target, changed)
     if changed.order_type in STOPS:
         wait_for_price(turn, changed)
@@ -176,7 +177,7 @@ def _answer(turn: Turn, order: ApprovedOrder, before: RestingOrder, after: Resti
 
 def _reject(turn: Turn, order: ApprovedOrder, refusal: Refusal, side: Side | None) -> None:
     status = OrderStatus.REPLACE_REJECTED
-    turn.refuse(order, status, refusal, order.order_id, target_order_id=order.target_order_id)
+    turn.reports.refuse(order, status, refusal, order.order_id, target_order_id=order.target_order_id)
     if order.target_order_id is None or side is None:
         return  # Risk gives both to what it lets through: nothing is held for this one.
     outputs = turn.outputs

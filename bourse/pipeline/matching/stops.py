@@ -44,5 +44,5 @@ def fire(turn: Turn) -> None:
             stop_price=None,
             trail_amount=None,
         )
-        turn.tell(order, OrderStatus.TRIGGERED, order.leaves_quantity)
+        turn.reports.tell(order, OrderStatus.TRIGGERED, order.leaves_quantity)
         enter_triggered(turn, order)

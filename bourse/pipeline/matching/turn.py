@@ -1,4 +1,4 @@
-"""One message's turn at one book: keeps book and rows in step, words the events, and sums up what changed.
+"""One message's turn at one book: keeps book and rows in step, and writes down at its end what the book remembers.
 
 Decides nothing about the market; it is how the decisions of this room are written down.
 """
@@ -10,26 +10,21 @@ from typing import Final
 from msgspec.structs import replace
 
 from bourse.pipeline.calendar import utc_date
-from bourse.pipeline.depth import CHECKSUM_MASK, level_checksum
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.markets import CALL_PHASES, business_date, clock, phase_of, trading_refusal
-from bourse.pipeline.matching import by_order
 from bourse.pipeline.matching.auction import Uncrossing, uncrossing
 from bourse.pipeline.matching.book import Book
-from bourse.pipeline.money import BASIS_POINTS, saturated
-from bourse.pipeline.outputs import Outputs, Topic
+from bourse.pipeline.matching.market_data import MarketData, Standing
+from bourse.pipeline.matching.reports import Reports
+from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.outputs import Outputs
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
     ApprovedOrder,
-    BookLevel,
-    BookOrder,
     BookState,
-    BookUpdate,
-    OrderEvent,
     OrderStatus,
-    Release,
     ReleaseReason,
     RestingOrder,
     SessionEvent,
@@ -42,13 +37,6 @@ from bourse.schemas.units import INT64_MAX, Price, Quantity, TimeNs
 BUY: Final = Side.BUY
 SELL: Final = Side.SELL
 OPEN: Final = SessionKind.OPEN
-_ORDER_EVENTS: Final = Topic.ORDER_EVENTS
-_RELEASES: Final = Topic.RELEASES
-_BOOK_UPDATES: Final = Topic.BOOK_UPDATES
-
-NOTHING: Final = Quantity(0)
-SNAPSHOT_EVERY: Final = 1_000
-"""Updates from one snapshot of a book to the next, phase changes apart."""
 _FEW_LEVELS: Final = 64
 """Books of more levels publish their indicative price the more rarely, the more levels there are."""
 _EVERY_PRICE: Final = (Price(0), Price(INT64_MAX))
@@ -82,15 +70,14 @@ def _unwritten(state: State, symbol: str, market: str) -> BookState:
 class Turn:
     """What one message does to one book.
 
-    `elected` holds the ids of stops that a trade of this turn has set off, in their order; `wants_snapshot` asks for an
-    update that has all levels; `has_opened` says that continuous trading has begun in it, or gone on. `session_phase` is the phase that session events have put the instrument in; `phase` is the
-    one that the book is in, which may be a call of its own meanwhile.
+    `elected` holds the ids of stops that a trade of this turn has set off, in their order; `has_opened` says that
+    continuous trading has begun in it, or gone on. `session_phase` is the phase that session events have put the
+    instrument in; `phase` is the one that the book is in, which may be a call of its own meanwhile.
     """
 
     trade_date: dt.date | None = None
     trades = 0
     elected: deque[str] | None = None
-    wants_snapshot = False
     has_opened = False
     _band: tuple[Price, Price] | None = None
     _session_time_ns: TimeNs | None = None
@@ -109,8 +96,8 @@ class Turn:
         self.enter_phase(phase_of(state, market, symbol))
         self.place = memory.place
         self.last_price = memory.last_price
-        self.touched: dict[tuple[Side, Price], tuple[int, int]] = {}  # each level as it was before
-        self._orders_before: dict[str, RestingOrder | None] | None = {} if memory.depth_by_order else None
+        self.reports = Reports(outputs, symbol, time_ns)
+        self.market_data = MarketData(self.book, by_order=memory.depth_by_order)
 
     def follow(self, session: SessionEvent) -> None:
         """Take date and clock as a session event says, which may be for one symbol and so not move its market's."""
@@ -225,7 +212,7 @@ class Turn:
     def rest(self, order: RestingOrder) -> RestingOrder:
         """Add an order at the end of its price's queue, and return it with its place in time."""
         order = self._placed(order)
-        self.touch(order)
+        self.market_data.touch(order)
         self.book.rest(order)
         self.book.index.add(order)
         self.state.resting_orders.put(pair_key(self.symbol, order.order_id), order)
@@ -245,7 +232,7 @@ class Turn:
             self.book.waiting.add(order)
             self.state.waiting_orders.put(key, order)
             return
-        self.touch(order)
+        self.market_data.touch(order)
         self.book.amend(order)
         self.state.resting_orders.put(key, order)
 
@@ -257,13 +244,13 @@ class Turn:
             self.book.waiting.remove(order.order_id)
             self.state.waiting_orders.delete(key)
             return
-        self.touch(order)
+        self.market_data.touch(order)
         self.book.remove(order.order_id)
         self.state.resting_orders.delete(key)
 
     def fill(self, order: RestingOrder, quantity: Quantity) -> None:
         """Fill the first order of a side."""
-        self.touch(order)
+        self.market_data.touch(order)
         key = pair_key(self.symbol, order.order_id)
         if quantity == order.leaves_quantity:
             self.book.take(order)
@@ -290,140 +277,35 @@ class Turn:
             self.elected = self.elected or deque()
             self.elected.extend([stop.order_id for stop in stops])
 
-    def touch(self, order: RestingOrder) -> None:
-        """Take note of the level of an order that is about to come, change or go, and of the order where it is shown."""
-        side, price = key = (order.side, order.price)
-        if key not in self.touched:
-            self.touched[key] = self.book.level(side, price)
-        if self._orders_before is not None and order.order_id not in self._orders_before:
-            self._orders_before[order.order_id] = self.book.get(order.order_id)
-
     def show_orders(self, *, are_shown: bool) -> None:
         """Tell of each order from now on, or of levels alone."""
         if are_shown is not self.memory.depth_by_order:
             self.memory = replace(self.memory, depth_by_order=are_shown)
-            self._orders_before = {} if are_shown else None
-            self.wants_snapshot = True
+            self.market_data.show_orders(are_shown=are_shown)
 
     def _placed(self, order: RestingOrder) -> RestingOrder:
         """Give an order the next place in time, which it may have been made with."""
         self.place += 1
         return order if order.sequence == self.place else replace(order, sequence=self.place)
 
-    def tell(
-        self, order: RestingOrder, status: OrderStatus, leaves: Quantity, refusal: Refusal | None = None
-    ) -> None:
-        """Publish a step in the life of an order."""
-        outputs = self.outputs
-        reason, text = (None, None) if refusal is None else refusal
-        outputs.put(
-            _ORDER_EVENTS,
-            order.account_id,
-            OrderEvent(
-                outputs.next_id(),
-                order.order_id,
-                order.client_order_id,
-                order.account_id,
-                self.symbol,
-                status,
-                reason,
-                text,
-                order.order_quantity,
-                order.cum_quantity,
-                leaves,
-                None,
-                None,
-                self.time_ns,
-            ),
-        )
-
-    def refuse(
-        self,
-        order: ApprovedOrder,
-        status: OrderStatus,
-        refusal: Refusal,
-        order_id: str,
-        quantity: Quantity = NOTHING,
-        target_order_id: str | None = None,
-    ) -> None:
-        """Publish that a message was refused."""
-        outputs = self.outputs
-        outputs.put(
-            _ORDER_EVENTS,
-            order.account_id,
-            OrderEvent(
-                outputs.next_id(),
-                order_id,
-                order.client_order_id,
-                order.account_id,
-                self.symbol,
-                status,
-                refusal.reason,
-                refusal.text,
-                quantity,
-                NOTHING,
-                NOTHING,
-                None,
-                None,
-                self.time_ns,
-                target_order_id,
-            ),
-        )
-
-    def release(
-        self,
-        order: RestingOrder | ApprovedOrder,
-        side: Side,
-        quantity: Quantity,
-        reason: ReleaseReason,
-    ) -> None:
-        """Tell the account side that a quantity of an order will not trade any more."""
-        outputs = self.outputs
-        outputs.put(
-            _RELEASES,
-            order.account_id,
-            Release(
-                outputs.next_id(),
-                order.order_id,
-                order.account_id,
-                self.symbol,
-                side,
-                quantity,
-                reason,
-                self.time_ns,
-            ),
-        )
-
     def end(
         self, order: RestingOrder, status: OrderStatus, reason: ReleaseReason, refusal: Refusal | None = None
     ) -> None:
         """Take a live order out for good, and tell it and the account side."""
         self.remove(order)
-        self.lapse(order, status, reason, refusal)
-
-    def lapse(
-        self, order: RestingOrder, status: OrderStatus, reason: ReleaseReason, refusal: Refusal | None = None
-    ) -> None:
-        """Tell that what is left of an order will not trade any more; it is in the book no more, or never was."""
-        self.tell(order, status, NOTHING, refusal)
-        self.release(order, order.side, order.leaves_quantity, reason)
+        self.reports.lapse(order, status, reason, refusal)
 
     def finish(self) -> None:
         """Publish the levels that changed, check the book and write down what it remembers."""
-        memory, book = self.memory, self.book
-        sequence, checksum = memory.sequence, memory.checksum
-        bid, ask = book.best(BUY), book.best(SELL)
-        is_crossed = bid is not None and ask is not None and bid[0] >= ask[0]
-        changes: list[BookLevel] = []
-        for (side, price), (quantity, orders) in self.touched.items():
-            quantity_now, orders_now = book.level(side, price)
-            if quantity_now != quantity or orders_now != orders:
-                changes.append(BookLevel(side, price, Quantity(quantity_now), orders_now))
-                checksum += level_checksum(side, price, quantity_now - quantity, orders_now - orders)
-        changed = [] if self._orders_before is None else by_order.changes(book, self._orders_before)
-        if changes or changed or self.wants_snapshot:
-            checksum &= CHECKSUM_MASK
-            sequence = self._publish(sequence + 1, changes, changed, checksum, bid, ask, is_crossed)
+        memory, market_data = self.memory, self.market_data
+        sequence, is_crossed = memory.sequence, self.book.is_crossed()
+        levels, checksum = market_data.changes(memory.checksum)
+        orders = market_data.orders()
+        if levels or orders or market_data.is_full:
+            standing = self._standing(sequence + 1, is_crossed)
+            sequence = market_data.publish(
+                self.outputs, self.symbol, sequence + 1, levels, orders, checksum, standing
+            )
         remembered = BookState(
             sequence,
             self.last_price,
@@ -455,65 +337,26 @@ class Turn:
             return pause_end if expiry is None else expiry
         return min(expiry, pause_end)
 
-    def _publish(
-        self,
-        sequence: int,
-        changes: list[BookLevel],
-        changed: list[BookOrder],
-        checksum: int,
-        bid: tuple[Price, int] | None,
-        ask: tuple[Price, int] | None,
-        is_crossed: bool,  # noqa: FBT001 - a fact of the book
-    ) -> int:
-        """Publish an update of a book that has this checksum now, or several if many orders changed; return its last number."""
+    def _standing(self, sequence: int, is_crossed: bool) -> Standing:  # noqa: FBT001 - a fact of the book
+        """Return how the book stands for the update of this number; InvariantBroken if it is crossed while it trades."""
         if is_crossed and self.is_trading():
-            message = f"the book of {self.symbol} is crossed: bid {bid}, ask {ask} after {self.cause}"
+            best = self.book.best(BUY), self.book.best(SELL)
+            message = f"the book of {self.symbol} is crossed: bid and ask {best} after {self.cause}"
             raise InvariantBroken(message)
-        outputs = self.outputs
         # What keeps an open book from uncrossing is a halt.
         is_halted = self.phase is OPEN and (is_crossed or self.is_paused())
-        is_snapshot = self.wants_snapshot or sequence % SNAPSHOT_EVERY == 0
-        if is_snapshot:
-            changes = self._all_levels(changes)
-            if self._orders_before is not None:
-                changed = by_order.everything(self.book, changed)
-        uncross = self._indicative(sequence, is_snapshot) if is_crossed else None
-        update = BookUpdate(
-            outputs.next_id(),
-            self.symbol,
-            sequence,
-            tuple(changes),
-            None if bid is None else bid[0],
-            None if bid is None else Quantity(bid[1]),
-            None if ask is None else ask[0],
-            None if ask is None else Quantity(ask[1]),
+        return Standing(
             self.time_ns,
-            is_snapshot,
-            checksum,
             SessionKind.HALT if is_halted else self.phase,
-            None if uncross is None else uncross.price,
-            NOTHING if uncross is None else Quantity(saturated(uncross.quantity)),
-            NOTHING if uncross is None else Quantity(saturated(uncross.surplus)),
             self.memory.paused_until_time_ns,
+            self._indicative(sequence) if is_crossed else None,
         )
-        if not changed:
-            outputs.put(_BOOK_UPDATES, self.symbol, update)
-            return sequence
-        for part in by_order.spread(update, changed):
-            outputs.put(_BOOK_UPDATES, self.symbol, replace(part, event_id=outputs.next_id()))
-            sequence = part.sequence
-        return sequence
 
-    def _all_levels(self, changes: list[BookLevel]) -> list[BookLevel]:
-        """Return every level, and the changed ones that are gone, so that an update is right with or without the flag."""
-        gone = [change for change in changes if not change.orders]
-        return gone + [BookLevel(side, *level) for side in Side for level in self.book.depth(side)]
-
-    def _indicative(self, sequence: int, is_snapshot: bool) -> Uncrossing | None:  # noqa: FBT001 - a fact of the update
+    def _indicative(self, sequence: int) -> Uncrossing | None:
         """Return where the book would uncross now; deep books are not looked through at every update."""
         if self.phase not in CALL_PHASES:
             return None
-        if not is_snapshot and sequence % (1 + self.book.size() // _FEW_LEVELS):
+        if not self.market_data.is_snapshot(sequence) and sequence % (1 + self.book.size() // _FEW_LEVELS):
             return None
         return uncrossing(self.book, self.reference_price())
 
