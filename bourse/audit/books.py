@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from bourse.audit.entries import Entry, Way, cause_of
-from bourse.audit.equations import Equation, Ledger
+from bourse.audit.equations import Equation, Ledger, Wrong
 from bourse.audit.halts import Halts
 from bourse.audit.ordering import Play
-from bourse.audit.playing import Game, Wrong, is_announcement, refusal_of
+from bourse.audit.playing import Game, is_announcement, refusal_of
 from bourse.audit.sessions import Sessions
 from bourse.audit.trading import Fact, Fill
 from bourse.schemas.records import (
@@ -127,7 +127,9 @@ class Books:
         play = self._play_of(trade.symbol)
         if play is not None:
             game, fill = play.game, Fill(trade.order_id, trade.contra_order_id, trade.price, trade.quantity)
-            self._guard(trade.symbol, play, lambda: game.trade(entry, cause_of(trade.event_id), fill))
+            self._guard(
+                trade.symbol, play, lambda: game.tally.read_trade(entry, cause_of(trade.event_id), fill)
+            )
 
     def _leave_out(self, symbol: str, why: str) -> None:
         self._left_out[symbol] = why

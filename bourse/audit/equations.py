@@ -174,3 +174,14 @@ class Ledger:
     def report(self, records: int) -> Report:
         """Return all verdicts."""
         return Report(records, tuple(map(self.finding, Equation)))
+
+
+class Wrong(Exception):  # noqa: N818 - it is the market's error, not the program's
+    """A record that is not what the naive book makes it."""
+
+    def __init__(self, equation: Equation, entry: Entry, cause: str) -> None:
+        """Take the equation that it breaks, the record, and why."""
+        super().__init__(cause)
+        self.equation = equation
+        self.entry = entry
+        self.cause = cause

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from typing import Final
 
+from bourse.audit.equations import Wrong
 from bourse.audit.naive import Impossible, NaiveBook
-from bourse.audit.playing import Game, Message, Update, Wrong
+from bourse.audit.playing import Game, Message, Update
 from bourse.schemas.records import ApprovedOrder, OrderEvent, OrderStatus
 
 _MOST_TRIES: Final = 500
@@ -170,7 +171,7 @@ class Play:
         elif not fills:
             return False  # It began with a trade.
         facts, book.facts = book.facts, []
-        return not book.take_changes() and set(facts) == game.told.get(message.name, {}).keys()
+        return not book.take_changes() and set(facts) == game.tally.told.get(message.name, {}).keys()
 
 
 def _order(message: Message) -> ApprovedOrder:

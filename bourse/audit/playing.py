@@ -3,19 +3,19 @@
 Approved messages come in their order, and so do announcements, but the topics do not say how the two lie to each other.
 Updates of the book do: they tell what changed it, one after the other. So each update lets the naive book take in what
 comes before its cause, which must change nothing that is seen, and then the cause. Which messages come before an
-announcement, `Order` finds out.
+announcement, `ordering` finds out.
 """
 
 from collections import deque
 from typing import Final, NamedTuple
 
-from bourse.audit.call import call_price
 from bourse.audit.entries import Entry
-from bourse.audit.equations import Equation, Ledger
+from bourse.audit.equations import Equation, Ledger, Wrong
 from bourse.audit.halts import Halts
-from bourse.audit.levels import BUY
 from bourse.audit.naive import Impossible, NaiveBook, WrongPhase
 from bourse.audit.sessions import Sessions
+from bourse.audit.shown import begin_session, problem_of, update_in
+from bourse.audit.tally import Tally
 from bourse.audit.trading import Fact, Fill
 from bourse.schemas.records import (
     ApprovedOrder,
@@ -37,17 +37,6 @@ _ENTERING: Final = (OrderAction.NEW, OrderAction.REPLACE)
 _DECIDED_BY_BOOK: Final = frozenset(("BAND_BREACHED", "POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
 _SNAPSHOT_EVERY: Final = 1_000
 _SESSIONS: Final = "sessions/"
-
-
-class Wrong(Exception):  # noqa: N818 - it is the market's error, not the program's
-    """A record that is not what the naive book makes it."""
-
-    def __init__(self, equation: Equation, entry: Entry, cause: str) -> None:
-        """Take the equation that it breaks, the record, and why."""
-        super().__init__(cause)
-        self.equation = equation
-        self.entry = entry
-        self.cause = cause
 
 
 class Message(NamedTuple):
@@ -88,14 +77,7 @@ class Game:
         """By id of a message that the book refused only after what was due before it."""
         self.woken: set[str] = set()
         """Messages before which orders expired by the time of the message, as no session clock runs."""
-        self.predicted: dict[str, tuple[Entry, deque[Fill]]] = {}
-        """By id of a cause: its record, and its trades on the naive book that were not read yet."""
-        self.actual: dict[str, deque[tuple[Entry, Fill]]] = {}
-        """By id of a cause: trades that were read, and not found on the naive book yet."""
-        self.due: dict[str, dict[Fact, Entry]] = {}
-        """By id of a cause: facts of the naive book that were not read yet."""
-        self.told: dict[str, dict[Fact, Entry]] = {}
-        """By id of a cause: facts that were read, and not found on the naive book yet."""
+        self.tally = Tally()
         self.has_band = False
         """Whether its instrument has a band, so that a refused message may begin a pause, or end one."""
         self.pause_ends_ns: int | None = None
@@ -110,10 +92,7 @@ class Game:
         other.messages, other.updates = self.messages.copy(), self.updates.copy()
         other.waiting, other.causes = self.waiting.copy(), self.causes.copy()
         other.answers, other.refusals, other.woken = self.answers.copy(), self.refusals, self.woken
-        other.predicted = {cause: (entry, fills.copy()) for cause, (entry, fills) in self.predicted.items()}
-        other.actual = {cause: fills.copy() for cause, fills in self.actual.items()}
-        other.due = {cause: facts.copy() for cause, facts in self.due.items()}
-        other.told = {cause: facts.copy() for cause, facts in self.told.items()}
+        other.tally = self.tally.copy_of()
         other.has_band, other.pause_ends_ns = self.has_band, self.pause_ends_ns
         other.market = self.market
         other.unsure = self.unsure
@@ -136,7 +115,7 @@ class Game:
         after = self.halts.last_anchor(entry.partition)
         self.updates.append(Update(cause, is_announced, entry, after))
         self.causes.add(cause)
-        for fact in self.told.get(cause, ()) if is_announced else ():
+        for fact in self.tally.told.get(cause, ()) if is_announced else ():
             self.book.gone.discard(fact.order_id)
 
     def answer(self, entry: Entry, cause: str) -> bool:
@@ -151,15 +130,9 @@ class Game:
         """Return the reason for which a message was refused that is answered, or None if it was not."""
         return refusal_of(self.refusals.get(name) or self.answers[name])
 
-    def trade(self, entry: Entry, cause: str, fill: Fill) -> None:
-        """Take in a trade, told by the order that took."""
-        self.actual.setdefault(cause, deque()).append((entry, fill))
-        if cause in self.predicted:
-            self._compare_trades(cause)
-
     def fact(self, entry: Entry, cause: str, fact: Fact) -> None:
         """Take in what became of an order that did not ask for it."""
-        if _meet(self.due, self.told, cause, fact, entry) or not is_announcement(cause):
+        if self.tally.read_fact(entry, cause, fact) or not is_announcement(cause):
             return
         if cause not in self.causes:
             # Where it changed a level, an update will say so.
@@ -175,7 +148,7 @@ class Game:
         answer = self.answers.pop(name)
         order = entry.record
         assert isinstance(order, ApprovedOrder)
-        update = _update(self.updates[0].entry) if is_cause else None
+        update = update_in(self.updates[0].entry) if is_cause else None
         if update is not None and book.session is None:
             begin_session(book, update)
         try:
@@ -265,7 +238,7 @@ class Game:
 
         Whether the last day of an instrument is over, ticks do not tell: then it is tried both ways.
         """
-        record, sessions, copy = _update(update.entry), self.sessions, update.cause
+        record, sessions, copy = update_in(update.entry), self.sessions, update.cause
         kind = sessions.kind(copy) if copy.startswith(_SESSIONS) else None
         if kind is None:
             return (self._delisted(book, update) if sessions.was_delisted(record.symbol) else book), []
@@ -296,7 +269,7 @@ class Game:
 
     def is_as_told(self, book: NaiveBook, update: Update) -> bool:
         """Say whether a book is what an update tells, and has done to orders what is told of its cause."""
-        told = self.told.get(update.cause, {}).keys()
+        told = self.tally.told.get(update.cause, {}).keys()
         return problem_of(book, update.entry) is None and set(book.facts) == told
 
     # -- what is compared ----------------------------------------------------------------------------------------------
@@ -305,7 +278,7 @@ class Game:
         """Hold the next update to the naive book."""
         cause, _, entry, _ = self.updates.popleft()
         self.causes.discard(cause)
-        book, update = self.book, _update(entry)
+        book, update = self.book, update_in(entry)
         problem = problem_of(book, entry)
         if problem is not None:
             raise Wrong(problem[0], entry, problem[1])
@@ -317,105 +290,23 @@ class Game:
     def _expect(self, entry: Entry, cause: str, fills: list[Fill]) -> None:
         """Take note of what a cause did on the naive book, to be found in the topics."""
         if fills:
-            self.predicted[cause] = (entry, deque(fills))
-            self._compare_trades(cause)
+            self.tally.expect_trades(entry, cause, fills)
         facts = self.book.facts
         if facts:
             self.book.facts = []
             for fact in facts:
-                _meet(self.told, self.due, cause, fact, entry)
-
-    def _compare_trades(self, cause: str) -> None:
-        """Compare the trades of a cause with those of the naive book, as far as both are there.
-
-        What one order took comes in its order; orders of other accounts may be read earlier or later.
-        """
-        predicted = self.predicted[cause][1]
-        actual = self.actual.get(cause)
-        while actual and predicted:
-            entry, fill = actual.popleft()
-            if fill == predicted[0]:
-                predicted.popleft()
-                continue
-            expected = next((other for other in predicted if other.taker == fill.taker), predicted[0])
-            predicted.remove(expected)
-            if fill != expected:
-                raise Wrong(
-                    Equation.A6, entry, f"it trades {_words(fill)}; the naive book {_words(expected)}"
-                )
-        if not predicted:
-            del self.predicted[cause]
-        if actual is not None and not actual:
-            del self.actual[cause]
+                self.tally.expect_fact(entry, cause, fact)
 
     # -- at the end ----------------------------------------------------------------------------------------------------
 
     def conclude(self, ledger: Ledger) -> None:
         """Judge what is left over at rest: what the naive book has not done, and what it alone has."""
-        for cause, legs in self.actual.items():
-            if cause not in self.waiting and cause not in self.causes:
-                ledger.fail(Equation.A6, legs[0][0], "the naive book has no such trade")
-        for entry, fills in self.predicted.values():
-            ledger.fail(Equation.A6, entry, f"the naive book trades {_words(fills[0])}, and it does not")
-        for facts in self.due.values():
-            for fact, entry in facts.items():
-                ledger.fail(Equation.A6, entry, f"on the naive book {fact.order_id} is {fact.what} by it")
-        for cause, facts in self.told.items():
+        self.tally.conclude(ledger, self.waiting | self.causes)
+        for cause, facts in self.tally.told.items():
             for fact, entry in facts.items():
                 silent = is_announcement(cause) and fact.order_id not in self.book.orders
                 if not silent and cause not in self.waiting:
                     ledger.fail(Equation.A6, entry, f"on the naive book {fact.order_id} is not {fact.what}")
-
-
-def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:
-    """Compare what an update tells with a naive book."""
-    update = _update(entry)
-    problem = _level_problem(book, update)
-    if problem is not None:
-        return Equation.A6, problem
-    bid, ask = book.bids.best(), book.asks.best()
-    if update.best_bid != bid or update.best_ask != ask:
-        told = f"{update.best_bid} and {update.best_ask}"
-        return Equation.A20, f"its best prices are {told}, its levels make {bid} and {ask}"
-    is_plain = update.phase is _OPEN and update.phase is book.session and update.paused_until_time_ns is None
-    if book.session is not None and (not is_plain or book.is_paused or book.is_crossed()):
-        shown, until = book.shown_phase, update.paused_until_time_ns
-        if update.phase is not shown or (until is None) is book.is_paused:
-            return (
-                Equation.A23,
-                f"it is {_phase(update.phase, until is not None)}, and should be {_phase(shown, book.is_paused)}",
-            )
-    if update.indicative_price is not None:
-        call = call_price(book, book.reference)
-        if call != (update.indicative_price, update.indicative_quantity, update.indicative_surplus):
-            return Equation.A6, f"it indicates {update.indicative_price}; the naive book {call}"
-    return None
-
-
-def _level_problem(book: NaiveBook, update: BookUpdate) -> str | None:
-    bids = book.bids.changes() if book.bids.touched else {}
-    asks = book.asks.changes() if book.asks.touched else {}
-    for level in update.changes:
-        half, changes = (book.bids, bids) if level.side is BUY else (book.asks, asks)
-        changes.pop(level.price, None)
-        due = half.level(level.price)
-        if due != (level.quantity, level.orders):
-            told = f"{level.quantity} in {level.orders} orders at {level.price} ({level.side})"
-            return f"{told}; the naive book has {due[0]} in {due[1]}"
-    if bids or asks:
-        price, due = next(iter((bids or asks).items()))
-        return f"it does not tell that {due[0]} are left at {price}"
-    return None
-
-
-def _phase(phase: SessionKind | None, is_paused: bool) -> str:  # noqa: FBT001 - a fact of the book
-    return f"{phase}, paused" if is_paused else str(phase)
-
-
-def begin_session(book: NaiveBook, update: BookUpdate) -> None:
-    """Take the phase of a book that was in none yet from its first update."""
-    is_open = update.phase is SessionKind.HALT or update.paused_until_time_ns is not None
-    book.session = SessionKind.OPEN if is_open else update.phase
 
 
 def refusal_of(answer: Entry) -> str | None:
@@ -443,31 +334,3 @@ def _is_unasked(answer: Entry, order: ApprovedOrder) -> bool:
 def is_announcement(cause: str) -> bool:
     """Say whether an id is that of an announcement."""
     return cause.rpartition("/")[2].startswith("a")
-
-
-def _meet(
-    awaited: dict[str, dict[Fact, Entry]],
-    kept: dict[str, dict[Fact, Entry]],
-    cause: str,
-    fact: Fact,
-    entry: Entry,
-) -> bool:
-    """Strike a fact off those that await it and return True, or keep it until they do."""
-    there = awaited.get(cause)
-    if there is None or fact not in there:
-        kept.setdefault(cause, {})[fact] = entry
-        return False
-    del there[fact]
-    if not there:
-        del awaited[cause]
-    return True
-
-
-def _update(entry: Entry) -> BookUpdate:
-    update = entry.record
-    assert isinstance(update, BookUpdate)
-    return update
-
-
-def _words(fill: Fill) -> str:
-    return f"{fill.quantity} at {fill.price} with {fill.maker}"

@@ -1,0 +1,70 @@
+"""What a book shows, held to an update of it: levels, best prices, phase, and the price that a call indicates."""
+
+from bourse.audit.call import call_price
+from bourse.audit.entries import Entry
+from bourse.audit.equations import Equation
+from bourse.audit.levels import BUY
+from bourse.audit.naive import NaiveBook
+from bourse.schemas.records import BookUpdate, SessionKind
+
+
+def update_in(entry: Entry) -> BookUpdate:
+    """Return the update that an entry holds."""
+    update = entry.record
+    assert isinstance(update, BookUpdate)
+    return update
+
+
+def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:
+    """Compare what an update tells with a naive book."""
+    update = update_in(entry)
+    problem = _level_problem(book, update)
+    if problem is not None:
+        return Equation.A6, problem
+    bid, ask = book.bids.best(), book.asks.best()
+    if update.best_bid != bid or update.best_ask != ask:
+        told = f"{update.best_bid} and {update.best_ask}"
+        return Equation.A20, f"its best prices are {told}, its levels make {bid} and {ask}"
+    is_plain = (
+        update.phase is SessionKind.OPEN
+        and update.phase is book.session
+        and update.paused_until_time_ns is None
+    )
+    if book.session is not None and (not is_plain or book.is_paused or book.is_crossed()):
+        shown, until = book.shown_phase, update.paused_until_time_ns
+        if update.phase is not shown or (until is None) is book.is_paused:
+            return (
+                Equation.A23,
+                f"it is {_phase(update.phase, until is not None)}, and should be {_phase(shown, book.is_paused)}",
+            )
+    if update.indicative_price is not None:
+        call = call_price(book, book.reference)
+        if call != (update.indicative_price, update.indicative_quantity, update.indicative_surplus):
+            return Equation.A6, f"it indicates {update.indicative_price}; the naive book {call}"
+    return None
+
+
+def _level_problem(book: NaiveBook, update: BookUpdate) -> str | None:
+    bids = book.bids.changes() if book.bids.touched else {}
+    asks = book.asks.changes() if book.asks.touched else {}
+    for level in update.changes:
+        half, changes = (book.bids, bids) if level.side is BUY else (book.asks, asks)
+        changes.pop(level.price, None)
+        due = half.level(level.price)
+        if due != (level.quantity, level.orders):
+            told = f"{level.quantity} in {level.orders} orders at {level.price} ({level.side})"
+            return f"{told}; the naive book has {due[0]} in {due[1]}"
+    if bids or asks:
+        price, due = next(iter((bids or asks).items()))
+        return f"it does not tell that {due[0]} are left at {price}"
+    return None
+
+
+def _phase(phase: SessionKind | None, is_paused: bool) -> str:  # noqa: FBT001 - a fact of the book
+    return f"{phase}, paused" if is_paused else str(phase)
+
+
+def begin_session(book: NaiveBook, update: BookUpdate) -> None:
+    """Take the phase of a book that was in none yet from its first update."""
+    is_open = update.phase is SessionKind.HALT or update.paused_until_time_ns is not None
+    book.session = SessionKind.OPEN if is_open else update.phase
