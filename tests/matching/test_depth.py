@@ -38,6 +38,13 @@ def test_the_depth_is_the_books(exchange: Exchange) -> None:
     assert depth.side(Side.BUY) == [(101, 2, 1)]
 
 
+def test_a_trade_is_told_of_even_where_an_iceberg_shows_as_much_again(exchange: Exchange) -> None:
+    exchange.sell("A1", 10, 100, display_quantity=4)
+    heard = exchange.buy("A2", 4, 100)
+    assert [(update.sequence, update.changes) for update in heard.updates] == [(2, ())]
+    assert exchange.queue(Side.SELL) == [(100, "0-0", 6)]
+
+
 def test_a_lost_update_is_noticed_and_the_next_snapshot_mends_it(exchange: Exchange) -> None:
     updates = some_updates(exchange)
     depth = folded(updates[:2])

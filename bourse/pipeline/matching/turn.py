@@ -301,7 +301,8 @@ class Turn:
         sequence, is_crossed = memory.sequence, self.book.is_crossed()
         levels, checksum = market_data.changes(memory.checksum)
         orders = market_data.orders()
-        if levels or orders or market_data.is_full:
+        # A trade is told of even where an iceberg shows as much again: so every trade has a place among the updates.
+        if levels or orders or market_data.is_full or self.trades:
             standing = self._standing(sequence + 1, is_crossed)
             sequence = market_data.publish(
                 self.outputs, self.symbol, sequence + 1, levels, orders, checksum, standing
