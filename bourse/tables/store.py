@@ -9,6 +9,7 @@ shows only when a row is read ends the worker, and the store is wiped when it is
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -115,13 +116,18 @@ class Store:
 
     def wipe(self) -> None:
         """Delete the files and begin with an empty store."""
-        self._let_go()
+        # What cannot be flushed any more is about to be deleted.
+        with suppress(Exception):
+            self._let_go()
         shutil.rmtree(self.path, ignore_errors=True)
         self._open()
 
     def close(self) -> None:
-        """Flush and let go of the files."""
-        self._let_go()
+        """Flush and let go of the files; StoreDamaged where they cannot be written, and what is missing is in the changelog."""
+        try:
+            self._let_go()
+        except Exception as error:  # noqa: BLE001  (RocksDB reports everything as a bare Exception)
+            self._damaged(error)
 
     def size_bytes(self) -> int:
         """Return the bytes on disk."""
@@ -215,10 +221,10 @@ class Store:
         for table in self.tables.values():
             table.let_go()
         self.tables.clear()
+        self.position = None
         handles, self._handles = self._handles, None
         if handles is not None:
             handles[0].close()
-        self.position = None
 
 
 def _options(cache: Cache) -> Options:

@@ -47,6 +47,24 @@ def test_a_wiped_store_is_empty_and_takes_writes(opened: Open) -> None:
     assert held is not None
 
 
+def test_a_store_that_cannot_be_flushed_says_so_when_it_closes_and_is_wiped_all_the_same(
+    opened: Open,
+) -> None:
+    for end in (Store.wipe, Store.close):
+        store = opened()
+        store.restore([(b"wallets/A/EUR", Codec(LocalIds()).encoder(Wallet)(Wallet(5)))], 7)
+        # As a full disk does, this keeps RocksDB from writing a file.
+        shutil.rmtree(store.path)
+        if end is Store.wipe:
+            end(store)
+            assert store.position is None
+            store.close()
+        else:
+            with pytest.raises(StoreDamaged, match="the store of partition 0"):
+                end(store)
+    assert opened().position is None
+
+
 def test_a_store_of_another_changelog_begins_anew(tmp_path: Path, opened: Open) -> None:
     store = opened()
     store.restore([], 7)
