@@ -5,7 +5,7 @@ depth that everybody sees is noted.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from typing import Final, TypeAlias
 
@@ -129,6 +129,11 @@ class Half:
         """Return what is shown at a price."""
         queue = self.queues.get(price)
         return (0, 0) if queue is None else (queue.shown, len(queue.orders))
+
+    def queue(self, price: int) -> Mapping[str, Live]:
+        """Return the orders at a price by id, the oldest first."""
+        queue = self.queues.get(price)
+        return {} if queue is None else queue.orders
 
     def first(self) -> Live | None:
         """Return the order that trades next."""

@@ -1,11 +1,13 @@
 """What a book shows, held to an update of it: levels, best prices, phase, and the price that a call indicates."""
 
+from collections import defaultdict
+
 from bourse.audit.call import call_price
 from bourse.audit.entries import Entry
 from bourse.audit.equations import Equation
 from bourse.audit.levels import BUY
 from bourse.audit.naive import NaiveBook
-from bourse.schemas.records import BookUpdate, SessionKind
+from bourse.schemas.records import BookOrder, BookOrderAction, BookUpdate, SessionKind, Side
 
 
 def update_in(entry: Entry) -> BookUpdate:
@@ -19,6 +21,8 @@ def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:
     """Compare what an update tells with a naive book."""
     update = update_in(entry)
     problem = _level_problem(book, update)
+    if problem is None and update.orders:
+        problem = _order_problem(book, update)
     if problem is not None:
         return Equation.A6, problem
     bid, ask = book.bids.best(), book.asks.best()
@@ -57,6 +61,29 @@ def _level_problem(book: NaiveBook, update: BookUpdate) -> str | None:
     if bids or asks:
         price, due = next(iter((bids or asks).items()))
         return f"it does not tell that {due[0]} are left at {price}"
+    return None
+
+
+def _order_problem(book: NaiveBook, update: BookUpdate) -> str | None:
+    """Hold the orders that an update tells of to those of a naive book: what they display, and who comes first."""
+    in_line: defaultdict[tuple[Side, int], list[BookOrder]] = defaultdict(list)
+    for order in update.orders:
+        live = book.half(order.side).queue(order.price).get(order.order_id)
+        if order.action is not BookOrderAction.DELETE:
+            in_line[order.side, order.price].append(order)
+            if live is None or live.shown != order.quantity:
+                due = "does not have it there" if live is None else f"displays {live.shown}"
+                return (
+                    f"order {order.order_id} displays {order.quantity} at {order.price}; the naive book {due}"
+                )
+        elif order.order_id in book.orders:
+            return f"order {order.order_id} is gone; the naive book has it"
+    for (side, price), orders in in_line.items():
+        told = {order.order_id: order.place for order in orders}
+        if len(told) > 1:
+            line = [order_id for order_id in book.half(side).queue(price) if order_id in told]
+            if line != sorted(told, key=told.__getitem__):
+                return f"of its orders at {price} others come first than on the naive book, where it is {line[0]}"
     return None
 
 

@@ -447,7 +447,7 @@ def test_a_replace_that_changes_nothing_may_come_just_before_the_close() -> None
 
 
 def test_trades_with_what_an_iceberg_hides_may_be_the_last_that_happened() -> None:
-    # It shows as much again after each of them, so no update of the book tells of the last message.
+    # It shows as much again after each of them: no level has changed.
     log, writer = Log(), FlowWriter()
     for event in (*reference_data(), *opening_deposits(writer)):
         log.feed(event)
@@ -485,6 +485,61 @@ def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: p
     assert [update.parts for update in updates] == [1, 1, 1, 1, 2, 2]
     finding = audit(log.entries).finding(Equation.A6)
     assert (finding.result, finding.looked_at, finding.reason) == (Result.PASSED, 5, None)
+
+
+def by_order_log() -> list[Entry]:
+    """Two orders at a price, one of them an iceberg that shows its next part behind the other, and a snapshot of both."""
+    log, writer = Log(), FlowWriter()
+    for event in (*reference_data(), *opening_deposits(writer)):
+        instrument = event.record
+        if isinstance(instrument, Instrument):
+            event = event._replace(record=replace(instrument, depth_by_order=True))  # noqa: PLW2901
+        log.feed(event)
+    log.feed(writer.session("XONE", SessionKind.OPEN, 0, None))
+    iceberg = writer.new("ANN", "AAA", Side.BUY, 20, 300, TimeInForce.GTC)
+    log.feed(iceberg._replace(record=replace(iceberg.record, display_quantity=5)))
+    log.feed(writer.new("ANN", "AAA", Side.BUY, 7, 300, TimeInForce.GTC))
+    log.feed(writer.new("BEN", "AAA", Side.SELL, 5, 300, TimeInForce.IOC))
+    log.feed(writer.session("XONE", SessionKind.CLOSING_AUCTION, 0, None))
+    log.feed(writer.cancel("ANN", 1))
+    return log.entries
+
+
+def other_place(update: BookUpdate) -> BookUpdate:
+    first, second = update.orders
+    return replace(update, orders=(replace(first, place=second.place), replace(second, place=first.place)))
+
+
+TOLD_WRONGLY: dict[str, tuple[int, Callable[[BookUpdate], BookUpdate], set[str]]] = {
+    "an order is not told of": (1, lambda u: replace(u, orders=()), {"A20"}),
+    "it displays something else": (
+        1,
+        lambda u: replace(u, orders=(replace(u.orders[0], quantity=6),)),
+        {"A6", "A20"},
+    ),
+    "it is another order": (1, lambda u: replace(u, orders=(replace(u.orders[0], order_id="0-9"),)), {"A6"}),
+    "the other one comes first": (-2, other_place, {"A6"}),
+    "an order is not told to be gone": (-1, lambda u: replace(u, orders=()), {"A20"}),
+    "another order is gone": (
+        -1,
+        lambda u: replace(u, orders=(replace(u.orders[0], order_id="0-1"),)),
+        {"A6"},
+    ),
+}
+
+
+def test_orders_that_a_book_tells_of_are_those_of_the_naive_book() -> None:
+    assert failures(audit(by_order_log())) == {}
+
+
+@pytest.mark.parametrize("wrong", TOLD_WRONGLY)
+def test_an_order_that_is_told_of_wrongly_is_found(wrong: str) -> None:
+    which, change, equations = TOLD_WRONGLY[wrong]
+    log = by_order_log()
+    places = [n for n, entry in enumerate(log) if entry.topic == "book-updates"]
+    entry = log[places[which]]
+    log[places[which]] = entry._replace(record=change(entry.record))
+    assert equations <= failures(audit(log)).keys() <= equations | {"A20"}
 
 
 @pytest.mark.parametrize(("days", "is_found"), [(30, True), (31, False)])
