@@ -303,6 +303,18 @@ BUGS: Final = (
         "        for row in [row for _, row in state.resting_orders.scan(prefix)]:",
     ),
     _bug(
+        "depth by order shows what an iceberg hides",
+        "bourse/pipeline/matching/by_order.py",
+        "    displayed = Quantity(order.leaves_quantity - order.hidden_quantity)",
+        "    displayed = order.leaves_quantity",
+    ),
+    _bug(
+        "depth by order forgets an order that has gone",
+        "bourse/pipeline/matching/by_order.py",
+        "            if was is not None:",
+        "            if was is not None and not found:",
+    ),
+    _bug(
         "a mass cancel leaves the newest order",
         "bourse/pipeline/matching/cancels.py",
         "    for order_id in own:",
