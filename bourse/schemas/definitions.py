@@ -53,6 +53,7 @@ ROW_RECORDS: Final = (
     "Obligation",
     "RestingOrder",
     "BookState",
+    "SourceOffset",
 )
 
 PrimitiveName = Literal["string", "bytes", "boolean", "long", "date"]

@@ -821,6 +821,12 @@ class BookState(Record, frozen=True, gc=False):
     depth_by_order: bool = False
 
 
+class SourceOffset(Record, frozen=True, gc=False):
+    """How far this partition of a topic is handled in what the other rows say; table source_offsets, key name of the topic in Kafka."""
+
+    offset: int
+
+
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (
     Order,
     ValidatedOrder,
@@ -857,4 +863,5 @@ ROW_RECORDS: Final[tuple[type[Record], ...]] = (
     Obligation,
     RestingOrder,
     BookState,
+    SourceOffset,
 )

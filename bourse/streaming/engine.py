@@ -241,7 +241,8 @@ class Engine:
             if finished:
                 del self.restoring[partition]
                 self.live.add(partition)
-                begin_reading(self._consumer, [tp for tp in self._places if tp.partition == partition])
+                places = [tp for tp in self._places if tp.partition == partition]
+                begin_reading(self._consumer, places, self.stores[partition].offsets())
                 rows, seconds = restoration.restored, restoration.seconds
                 logger.info(
                     "partition %s is live after %s restored rows, restored in %.2f s",
@@ -328,6 +329,10 @@ class Engine:
     def _commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
         # Before the writes: when the queue is full, a wait for room may already report some of them.
         self._changelog_ends.clear()
+        for partition in touched:
+            self.stores[partition].handled(
+                {t: offset for (t, p), offset in offsets.items() if p == partition}
+            )
         written = {partition: self._write_changelog(partition) for partition in touched}
         self._producer.commit()
         self._committed.update(offsets)

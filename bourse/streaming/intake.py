@@ -6,6 +6,7 @@ Decides which errors of a fetch end the worker, and which are librdkafka telling
 # pyright: reportArgumentType=false
 
 import contextlib
+from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -83,14 +84,31 @@ def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartit
     return [*begun, *(TopicPartition(topic, p, offset) for (topic, p), offset in first.items())]
 
 
-def begin_reading(consumer: Consumer, places: list[TopicPartition]) -> None:
-    """Let partitions that were paused since they were assigned be read from these places, at once.
+def begin_reading(consumer: Consumer, places: list[TopicPartition], handled: Mapping[str, int]) -> None:
+    """Let partitions that were paused since they were assigned be read from these places, and from nothing that is handled.
+
+    What the restored rows say is `handled` and the group's offsets are committed in one transaction, so the offsets are behind only
+    where Kafka has lost them or somebody has set them back. To go on there would be to do again what the rows have in them.
 
     librdkafka's thread sleeps for up to a second when all that it fetches is paused. To resume does not wake it; to be
     told where to fetch from does, once there is something to fetch (2.16, `rd_kafka_toppar_set_fetch_state`).
+
+    Raises:
+        KafkaException: it cannot be told to leave out what is handled.
     """
     consumer.resume(places)
     for place in places:
+        topic, partition, offset = place.topic, place.partition, handled.get(place.topic, 0)
+        if offset > place.offset:
+            logger.error(
+                "the group's offset of %s/%s is %s; all before %s is handled already, and left out",
+                topic,
+                partition,
+                place.offset,
+                offset,
+            )
+            consumer.seek(TopicPartition(topic, partition, offset))
+            continue
         # A partition that cannot be told is read all the same, within that second.
         with contextlib.suppress(KafkaException):
             consumer.seek(place)

@@ -1,6 +1,6 @@
 """What the engine asks of whoever remembers state: one store for each partition, filled from one changelog."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +31,12 @@ class PartitionStore(Protocol):
 
     def ready(self) -> None:
         """Open for agents: called when restoring has reached the end of the changelog."""
+
+    def handled(self, offsets: Mapping[str, int]) -> None:
+        """Remember with this cycle's writes, and as they are, the offset from which each topic is not handled yet."""
+
+    def offsets(self) -> Mapping[str, int]:
+        """Return what was remembered of each topic, as of what is committed."""
 
     def changes(self) -> list[Change]:
         """Return this cycle's writes, each key once, in the order first written."""

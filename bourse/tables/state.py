@@ -18,6 +18,7 @@ from bourse.tables.obligations import OBLIGATIONS
 from bourse.tables.participants import PARTICIPANTS
 from bourse.tables.positions import POSITIONS
 from bourse.tables.resting_orders import RESTING_ORDERS
+from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.store import Store
 from bourse.tables.sweeps import SWEEPS
 from bourse.tables.table import RowCodec, TableSpec
@@ -43,6 +44,7 @@ TABLES: Final[tuple[TableSpec[Any], ...]] = (
     RESTING_ORDERS,
     WAITING_ORDERS,
     BOOKS,
+    SOURCE_OFFSETS,
 )
 
 

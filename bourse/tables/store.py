@@ -8,7 +8,7 @@ shows only when a row is read ends the worker, and the store is wiped when it is
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,9 +25,11 @@ from rocksdict import (
     WriteOptions,
 )
 
+from bourse.schemas.records import SourceOffset
 from bourse.streaming.errors import EngineError, StoreDamaged
 from bourse.streaming.stores import Change, ChangelogIdentity
 from bourse.tables.manifest import is_whole
+from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
 
 PROVABLE_SECONDS = 3 * 24 * 3600
@@ -90,6 +92,16 @@ class Store:
         self.attached = None
         for table in self.tables.values():
             table.forget()
+
+    def handled(self, offsets: Mapping[str, int]) -> None:
+        """Write how far each topic is handled when this cycle is committed."""
+        table = self.tables[SOURCE_OFFSETS.name]
+        for topic, offset in offsets.items():
+            table.put(topic, SourceOffset(offset))
+
+    def offsets(self) -> dict[str, int]:
+        """Return how far each topic is handled."""
+        return {topic: row.offset for topic, row in self.tables[SOURCE_OFFSETS.name].scan("")}
 
     def changes(self) -> list[Change]:
         """Encode this cycle's writes once, for the changelog now and for RocksDB after the commit."""

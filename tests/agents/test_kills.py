@@ -5,9 +5,11 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from bench.orders import market, orders, reference_data
 from bourse.audit import Equation
+from bourse.cli.kafka import admin_client
 from bourse.settings import Settings
 from tests.agents.proof import prove
 from tests.agents.workers import Workers
@@ -64,4 +66,34 @@ def test_nothing_is_lost_or_doubled_when_workers_come_and_go(open_market: Worker
     workers.stop("w2")
     workers.drain()
     workers.assert_alive()
+    prove(Equation.A21)
+
+
+def set_offsets_back(settings: Settings, offset: int) -> None:
+    """Do to the group what a broker that has lost its newest offsets does."""
+    admin = admin_client(settings.broker)
+    (group,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(settings.group)]).values()
+    places = [
+        TopicPartition(tp.topic, tp.partition, min(offset, tp.offset), tp.metadata)
+        for tp in group.result().topic_partitions
+    ]
+    back = ConsumerGroupTopicPartitions(settings.group, places)
+    (done,) = admin.alter_consumer_group_offsets([back]).values()
+    done.result()
+
+
+def test_nothing_is_done_again_when_the_groups_offsets_are_lost(open_market: Workers) -> None:
+    workers = open_market
+    publish_orders(workers, 0, FEWER // 8)
+    workers.drain()
+    workers.stop("w0")
+    workers.stop("w1")
+    set_offsets_back(workers.settings, 100)
+    # Nobody has its folder either: how far everything is handled comes from the changelog.
+    workers.start("w2")
+    workers.start("w3")
+    publish_orders(workers, FEWER // 8, FEWER // 4)
+    workers.drain()
+    workers.assert_alive()
+    assert "is handled already, and left out" in workers.log("w2") + workers.log("w3")
     prove(Equation.A21)

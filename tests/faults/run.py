@@ -96,7 +96,7 @@ def run(plan: Plan, clusters: Clusters, folder: Path) -> Outcome:
             outcome.availability = world.availability.share
             outcome.seconds = time.monotonic() - began
             if outcome.finding or os.environ.get("FAULTS_KEEP"):
-                outcome.folder = str(_keep(outcome, settings))
+                outcome.folder = str(_keep(outcome, settings, cluster))
     return outcome
 
 
@@ -195,7 +195,7 @@ class _Active:
         return time.monotonic() + seconds, step, going
 
 
-def _keep(outcome: Outcome, settings: Settings) -> Path:
+def _keep(outcome: Outcome, settings: Settings, cluster: Cluster) -> Path:
     """Keep the schedule, the finding and the logs of a failed seed."""
     folder = FAILURES / str(outcome.plan.seed)
     shutil.rmtree(folder, ignore_errors=True)
@@ -203,4 +203,6 @@ def _keep(outcome: Outcome, settings: Settings) -> Path:
     outcome.plan.write(folder / "plan.json")
     (folder / "finding.txt").write_text(outcome.finding)
     shutil.copytree(settings.logs_dir, folder / "logs", dirs_exist_ok=True)
+    for node in cluster.nodes:
+        shutil.copy(node.log, folder / "logs" / f"broker-{node.number}.log")
     return folder

@@ -7,7 +7,7 @@ reads the outputs alone.
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +18,9 @@ from bourse.pipeline.matching.naive import NaiveBook
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.state import State
 from bourse.schemas.codec import DecodeError
+from bourse.schemas.records import SourceOffset
 from bourse.streaming.frames import Record
+from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.state import TABLES
 from tests.simulation.kafka import Log, Transaction
 from tests.simulation.process import CHANGELOG, Delivered, Stages, stages_for
@@ -144,12 +146,14 @@ class PureRun:
         self._wire = stages.wire
         self._handed: dict[tuple[str, int], list[Record]] = {}
         self._hands_over = False
+        self._handled: list[dict[str, int]] = [{} for _ in range(partitions)]
 
     def cycle(self, deliveries: list[Delivered]) -> list[tuple[tuple[str, int], bytes | None, bytes | None]]:
         """Return what a cycle writes."""
         self.outputs = []
         for delivered in deliveries:
             self._hands_over = not delivered.through_kafka
+            self._handled[delivered.partition][delivered.topic] = delivered.records[-1].offset + 1
             self._run(delivered.topic, delivered.partition, delivered.records)
             while self._handed:
                 place = next(iter(self._handed))
@@ -170,8 +174,14 @@ class PureRun:
         return {
             f"{table.name}/{key}".encode(): self._wire.codec.encoder(table.row_type)(row)
             for table in TABLES
-            for key, row in getattr(state, table.name).rows.items()
+            for key, row in self._table(table.name, partition, state).items()
         }
+
+    def _table(self, name: str, partition: int, state: State) -> Mapping[str, Any]:
+        if name == SOURCE_OFFSETS.name:
+            return {topic: SourceOffset(offset) for topic, offset in self._handled[partition].items()}
+        rows: Mapping[str, Any] = getattr(state, name).rows
+        return rows
 
 
 def check_equal_to_the_pure_stages(world: World) -> None:

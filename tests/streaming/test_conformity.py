@@ -251,7 +251,7 @@ def test_partitions_that_waited_are_read_once_from_where_they_are_told_to_begin(
     reader.assign(places)
     reader.pause(places)
     assert not [message for message in reader.consume(100, 0.3) if message.error() is None]
-    begin_reading(reader, places)
+    begin_reading(reader, places, {})
     seen: list[bytes | None] = []
     ended = set()
     while len(ended) < len(places):

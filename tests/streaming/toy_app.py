@@ -17,6 +17,7 @@ from bourse.streaming.partitioner import Partitioner
 from bourse.streaming.schema import frame_schema
 from bourse.streaming.stores import ChangelogIdentity
 from bourse.streaming.transport import configure
+from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.store import Store
 from bourse.tables.table import TableSpec
 
@@ -40,7 +41,9 @@ class JsonCodec:
 
 def open_store(identity: ChangelogIdentity) -> Store:
     path = Path(os.environ["TOY_DATA"]) / str(identity.partition)
-    return Store(path, identity, [TableSpec("sums", Sum), TableSpec("totals", Sum)], JsonCodec())  # type: ignore[arg-type]
+    return Store(
+        path, identity, [TableSpec("sums", Sum), TableSpec("totals", Sum), SOURCE_OFFSETS], JsonCodec()
+    )  # type: ignore[arg-type]
 
 
 app = faust.App(
