@@ -24,8 +24,6 @@ from bourse.pipeline.outputs import Topic
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.schemas.records import (
     Liquidity,
-    OrderEvent,
-    OrderStatus,
     OrderType,
     ReleaseReason,
     RestingOrder,
@@ -41,11 +39,8 @@ OPPOSITE: Final = {BUY: SELL, SELL: BUY}
 _FOK: Final = TimeInForce.FOK
 _TRADES: Final = Topic.TRADES
 _TAPE: Final = Topic.TAPE
-_ORDER_EVENTS: Final = Topic.ORDER_EVENTS
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
-_FILLED: Final = OrderStatus.FILLED
-_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 
 
 def reaches(order: RestingOrder, price: Price) -> bool:
@@ -165,8 +160,8 @@ def publish(
             auction,
         ),
     )
-    _put_event(turn, taker, price, quantity)
-    _put_event(turn, maker, price, quantity)
+    turn.reports.fill(taker, price, quantity)
+    turn.reports.fill(maker, price, quantity)
     turn.print(price)
 
 
@@ -208,29 +203,5 @@ def _put_side(
             terms.currency,
             terms.settlement_days,
             terms.multiplier,
-        ),
-    )
-
-
-def _put_event(turn: Turn, order: RestingOrder, price: Price, quantity: Quantity) -> None:
-    outputs, leaves = turn.outputs, order.leaves_quantity - quantity
-    outputs.put(
-        _ORDER_EVENTS,
-        order.account_id,
-        OrderEvent(
-            outputs.next_id(),
-            order.order_id,
-            order.client_order_id,
-            order.account_id,
-            turn.symbol,
-            _PARTIALLY_FILLED if leaves else _FILLED,
-            None,
-            None,
-            order.order_quantity,
-            Quantity(order.cum_quantity + quantity),
-            Quantity(leaves),
-            price,
-            quantity,
-            turn.time_ns,
         ),
     )
