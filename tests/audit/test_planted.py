@@ -469,15 +469,21 @@ def test_a_refused_command_whose_ids_are_cut_short_tells_no_balance() -> None:
     assert failures(audit(log.entries)) == {}
 
 
-def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Orders that are spread over several updates are several records of one cause.
-    monkeypatch.setattr(by_order, "ORDERS_PER_UPDATE", 2)
+def opened_by_order() -> tuple[Log, FlowWriter]:
+    """A market whose books tell of their orders, before the first of them."""
     log, writer = Log(), FlowWriter()
     for event in (*reference_data(), *opening_deposits(writer)):
         instrument = event.record
         if isinstance(instrument, Instrument):
             event = event._replace(record=replace(instrument, depth_by_order=True))  # noqa: PLW2901
         log.feed(event)
+    return log, writer
+
+
+def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Orders that are spread over several updates are several records of one cause.
+    monkeypatch.setattr(by_order, "ORDERS_PER_UPDATE", 2)
+    log, writer = opened_by_order()
     for price in (290, 300, 310, 320):
         log.feed(writer.new("ANN", "AAA", Side.BUY, 5, price, TimeInForce.GTC))
     log.feed(writer.new("BEN", "AAA", Side.SELL, 20, 290, TimeInForce.GTC))
@@ -489,12 +495,7 @@ def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: p
 
 def by_order_log() -> list[Entry]:
     """Two orders at a price, one of them an iceberg that shows its next part behind the other, and a snapshot of both."""
-    log, writer = Log(), FlowWriter()
-    for event in (*reference_data(), *opening_deposits(writer)):
-        instrument = event.record
-        if isinstance(instrument, Instrument):
-            event = event._replace(record=replace(instrument, depth_by_order=True))  # noqa: PLW2901
-        log.feed(event)
+    log, writer = opened_by_order()
     log.feed(writer.session("XONE", SessionKind.OPEN, 0, None))
     iceberg = writer.new("ANN", "AAA", Side.BUY, 20, 300, TimeInForce.GTC)
     log.feed(iceberg._replace(record=replace(iceberg.record, display_quantity=5)))

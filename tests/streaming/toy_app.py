@@ -41,9 +41,8 @@ class JsonCodec:
 
 def open_store(identity: ChangelogIdentity) -> Store:
     path = Path(os.environ["TOY_DATA"]) / str(identity.partition)
-    return Store(
-        path, identity, [TableSpec("sums", Sum), TableSpec("totals", Sum), SOURCE_OFFSETS], JsonCodec()
-    )  # type: ignore[arg-type]
+    specs: list[TableSpec[Any]] = [TableSpec("sums", Sum), TableSpec("totals", Sum), SOURCE_OFFSETS]  # type: ignore[type-var]
+    return Store(path, identity, specs, JsonCodec())
 
 
 app = faust.App(
