@@ -5,7 +5,8 @@ went through (`orders/3/1234/v0/r0`).
 """
 
 ORDERS_PREFIX = "orders/"
-SESSIONS_PREFIX = "sessions/"
+FIRST_APPROVED = "/v0/r0"
+"""What validation and risk add to the position of an order that is one message to one book, or to a mass cancel's first."""
 POSITION_PARTS = 3
 
 
@@ -30,15 +31,15 @@ def order_id(cause: str) -> str:
 
 
 def trade_id(cause: str, symbol: str, number: int) -> str:
-    """Return the id of a trade of the message that `cause` names: its source, and the trade's number from 0.
+    """Return the id of a trade of the message that `cause` names: the order it came from, and the trade's number from 0.
 
-    An announcement makes trades in several books, and is copied into several partitions: its trades are named by the
-    copy and the symbol as well.
+    An announcement makes trades in several books, and is copied into several partitions; a mass cancel may be the first
+    that several books hear after a call, and so have each of them uncrossed. Such trades are named by the copy and the symbol as well.
     """
     place = source(cause)
-    if place.startswith(SESSIONS_PREFIX):
-        return f"{shortened(cause)}-{symbol}-{number}"
-    return f"{shortened(place)}-{number}"
+    if place.startswith(ORDERS_PREFIX) and cause == place + FIRST_APPROVED:
+        return f"{shortened(place)}-{number}"
+    return f"{shortened(cause)}-{symbol}-{number}"
 
 
 def pair_key(first: str, second: str) -> str:

@@ -52,12 +52,12 @@ class TestNewOrders:
         assert ids == [f"orders/0/2/v0/r0/m{place}" for place in range(11)]
         assert [trade.trade_id for trade in heard.trades] == ["0-2-0", "0-2-0", "0-2-1", "0-2-1"]
 
-    def test_a_message_from_outside_the_flow_names_its_trades_by_its_position(self) -> None:
+    def test_a_message_from_outside_the_flow_names_its_trades_by_its_position_and_symbol(self) -> None:
         exchange = Exchange()
         exchange.sell("A1", 5, 100)
         order = exchange.order(OrderAction.NEW, "A2", event_id="", side=BUY, quantity=5, price=100)
         outputs = matching.handle(exchange.state, "risk-approved", "risk-approved/0/7", order, TimeNs(0))
-        assert Heard(outputs).trades[0].trade_id == "risk-approved-0-7-0"
+        assert Heard(outputs).trades[0].trade_id == f"risk-approved-0-7-{SYMBOL}-0"
         assert Heard(outputs).trades[0].event_id == "risk-approved/0/7/m0"
 
     def test_the_price_is_the_resting_orders(self, exchange: Exchange) -> None:

@@ -267,3 +267,22 @@ def test_a_pause_that_the_opening_itself_begins_is_not_ended_by_it(exchange: Exc
     assert shown(heard) == (CALL, 1_100)
     assert prints(exchange.tick(1_100)) == []
     assert prints(exchange.tick(2_100)) == [(80, 5, True)]
+
+
+def test_a_mass_cancel_that_ends_the_calls_of_two_books_names_their_trades_apart(exchange: Exchange) -> None:
+    exchange.session(OPEN, time_ns=NINE)
+    at_once = {**BAND, "pause_time_ns": 0}
+    for symbol in (SYMBOL, "OTHER"):
+        exchange.sell("A1", 5, 100, **at_once, symbol=symbol)
+        exchange.buy("A2", 3, 100, **at_once, symbol=symbol)
+        exchange.sell("A1", 5, 110, **at_once, symbol=symbol)
+        exchange.buy("A2", 4, 110, **at_once, symbol=symbol)
+        # It would uncross outside of the band, so the next message extends the call instead of ending it.
+        assert not exchange.mass_cancel("A3", symbol=symbol).trades
+    names = [
+        trade.trade_id
+        for number, symbol in enumerate((SYMBOL, "OTHER"))
+        for trade in exchange.mass_cancel("A3", symbol=symbol, event_id=f"orders/0/99/v0/r{number}").trades
+    ]
+    assert len(names) == 4
+    assert len(set(names)) == 2
