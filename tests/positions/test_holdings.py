@@ -174,6 +174,22 @@ def test_other_wallet_transactions_are_no_change_of_a_holding(kind: TransactionK
     assert updates(ready_state(), moved(kind, 10)) == []
 
 
+def test_what_came_in_before_its_instrument_was_announced_is_a_holding_from_then_on() -> None:
+    # A symbol of three letters looks like a currency until then; the account's sales would have made a short holding.
+    state = ready_state()
+    assert updates(state, moved(TransactionKind.DEPOSIT, 10, "NEW")) == []
+    assert updates(state, moved(TransactionKind.WITHDRAWAL, 3, "NEW")) == []
+    published = announced(instrument=Instrument("NEW", reference_price=300))
+    state.instruments.put("NEW", Instrument("NEW", reference_price=300))
+    (update,) = updates(state, published)
+    assert (update.cause, update.quantity_delta, update.settled_quantity) == (PositionCause.DEPOSIT, 7, 7)
+    assert update.cost == 2_100
+    # Once: it may be published again.
+    assert updates(state, published) == []
+    (update,) = updates(state, moved(TransactionKind.DEPOSIT, 1, "NEW"))
+    assert update.quantity == 8
+
+
 def test_a_holding_without_a_reference_price_costs_nothing() -> None:
     (update,) = updates(ready_state(Instrument("AAA")), moved(TransactionKind.DEPOSIT, 10))
     assert update.cost == 0

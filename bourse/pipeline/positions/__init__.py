@@ -17,7 +17,7 @@ LETTER: Final = "p"
 
 
 def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs) -> list[Output]:
-    """Post one fill, release, deposit, withdrawal or session event.
+    """Post one fill, release, deposit, withdrawal, session event or instrument.
 
     Raises:
         NotOurs: the record is none of these.
@@ -35,6 +35,8 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
         case Announcement():
             if record.session is not None and record.session.symbol is None:
                 holdings.settle(state, outputs, record.session, time_ns)
+            if record.instrument is not None:
+                holdings.recognise(state, outputs, record.instrument.symbol, time_ns)
         case _:
             message = f"positions has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)

@@ -4,7 +4,8 @@ Cost is the average kind: a sale takes its share of the cost, rounded down, and 
 (cost, profit, market value) are nobody's balance, so they stop at what a record can say instead of stopping the worker.
 
 Beside the rows of holdings the table keeps one mark for each market, under `/market`: everything due on or before its
-date has been settled. A trade that comes home after that is settled at once.
+date has been settled. A trade that comes home after that is settled at once. Under `//asset/account_id` it keeps what an account
+has brought in of an asset that looks like a currency, which it is unless an instrument of that name is announced.
 """
 
 import datetime as dt
@@ -39,6 +40,8 @@ _NOTHING: Final = Position()
 _CURRENCY_LENGTH: Final = 3
 MARK: Final = "/"
 """Begins the keys of marks; no account begins with it."""
+ASIDE: Final = "//"
+"""Begins the keys of what may be cash; no market begins with a slash."""
 
 
 def trade(state: State, outputs: Outputs, trade: Trade, held: bool, time_ns: TimeNs) -> None:  # noqa: FBT001 - a fact of the trade
@@ -67,24 +70,42 @@ def move(state: State, outputs: Outputs, transaction: WalletTransaction, time_ns
             cause, change = PositionCause.WITHDRAWAL, -transaction.amount
         case _:
             return
-    instrument = state.instruments.get(transaction.asset)
-    if instrument is None and _looks_like_currency(transaction.asset):
-        return
-    key = pair_key(transaction.account_id, transaction.asset)
+    account_id, asset = transaction.account_id, transaction.asset
+    if state.instruments.get(asset) is None and _looks_like_currency(asset):
+        _put_aside(state, account_id, asset, change)
+    else:
+        _move(state, outputs, account_id, asset, cause, change, time_ns)
+
+
+def recognise(state: State, outputs: Outputs, symbol: str, time_ns: TimeNs) -> None:
+    """Make holdings of what was brought in of an instrument before it was announced and could not be told from cash."""
+    prefix = f"{ASIDE}{symbol}/"
+    for key, row in list(state.positions.scan(prefix)):
+        state.positions.delete(key)
+        account_id = key.removeprefix(prefix)
+        _move(state, outputs, account_id, symbol, PositionCause.DEPOSIT, row.quantity, time_ns)
+
+
+def _put_aside(state: State, account_id: str, asset: str, change: int) -> None:
+    key = f"{ASIDE}{asset}/{account_id}"
+    before = state.positions.get(key) or _NOTHING
+    state.positions.put(key, Position(Quantity(before.quantity + change)))
+
+
+def _move(
+    state: State,
+    outputs: Outputs,
+    account_id: str,
+    symbol: str,
+    cause: PositionCause,
+    change: int,
+    time_ns: TimeNs,
+) -> None:
+    instrument = state.instruments.get(symbol)
+    key = pair_key(account_id, symbol)
     row = _moved(state.positions.get(key) or _NOTHING, change, instrument)
     state.positions.put(key, row)
-    _report(
-        outputs,
-        transaction.account_id,
-        transaction.asset,
-        row,
-        cause,
-        change,
-        change,
-        instrument,
-        None,
-        time_ns,
-    )
+    _report(outputs, account_id, symbol, row, cause, change, change, instrument, None, time_ns)
 
 
 def settle(state: State, outputs: Outputs, session: SessionEvent, time_ns: TimeNs) -> None:
