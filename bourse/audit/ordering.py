@@ -14,6 +14,7 @@ from typing import Final
 from bourse.audit.equations import Wrong
 from bourse.audit.naive import Impossible, NaiveBook
 from bourse.audit.playing import Game, Message, Update
+from bourse.audit.shown import update_in
 from bourse.schemas.records import ApprovedOrder, OrderEvent, OrderStatus
 
 _MOST_TRIES: Final = 500
@@ -152,6 +153,8 @@ class Play:
             return None
         book.facts = []
         book.take_changes()
+        # The next announcement is followed from here on, and may end a pause that this one began.
+        book.pause_ends_ns = update_in(update.entry).paused_until_time_ns
         return book
 
     def _is_silent(self, book: NaiveBook, message: Message) -> bool:

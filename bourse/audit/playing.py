@@ -80,7 +80,6 @@ class Game:
         self.tally = Tally()
         self.has_band = False
         """Whether its instrument has a band, so that a refused message may begin a pause, or end one."""
-        self.pause_ends_ns: int | None = None
         self.played = 0
         self.unsure: str | None = None
         """What the topics left open on the way here, if something."""
@@ -93,7 +92,7 @@ class Game:
         other.waiting, other.causes = self.waiting.copy(), self.causes.copy()
         other.answers, other.refusals, other.woken = self.answers.copy(), self.refusals, self.woken
         other.tally = self.tally.copy_of()
-        other.has_band, other.pause_ends_ns = self.has_band, self.pause_ends_ns
+        other.has_band = self.has_band
         other.market = self.market
         other.unsure = self.unsure
         return other
@@ -184,7 +183,7 @@ class Game:
         order = message.entry.record
         assert isinstance(order, ApprovedOrder)
         woken: list[Fill] = []
-        if self.pause_ends_ns is not None or book.is_opening_due or message.name in self.woken:
+        if book.pause_ends_ns is not None or book.is_opening_due or message.name in self.woken:
             woken = self._woken(book, message, order, answer, reason, update)
         if reason is None:
             fills = book.act(order)
@@ -208,9 +207,9 @@ class Game:
         """Do what was due before a message, as far as what the book said about the message tells."""
         ends_pause = (
             update is not None
-            and self.pause_ends_ns is not None
-            and self.pause_ends_ns <= max(order.event_time_ns, self.sessions.latest_ns)
-            and self._is_of_a_pause(update)
+            and book.pause_ends_ns is not None
+            and book.pause_ends_ns <= max(order.event_time_ns, self.sessions.latest_ns)
+            and _is_of_a_pause(book, update)
         )
         # A halt that ended by itself lets the next message open the book before it does anything.
         is_in = reason is None and order.action in _ENTERING
@@ -219,11 +218,6 @@ class Game:
         if not (ends_pause or opens or is_woken):
             return []
         return book.wake(order.event_time_ns, ends_pause=ends_pause, opens=opens)
-
-    def _is_of_a_pause(self, update: BookUpdate) -> bool:
-        """Say whether an update tells of another pause, or of a longer or ended one: such a one is a snapshot out of turn."""
-        is_due = update.sequence % _SNAPSHOT_EVERY == 0
-        return update.paused_until_time_ns != self.pause_ends_ns or (update.is_snapshot and not is_due)
 
     def announced(self) -> None:
         """Play what the next update's announcement did to the book."""
@@ -249,7 +243,7 @@ class Game:
             other = book.copy() if len(over) > 1 else book
             # Other events than these two end a pause anyway, and begin trading again if it is time.
             is_late = not is_halted and (kind is _TICK or kind is _HALT)
-            due_ns = self.pause_ends_ns
+            due_ns = book.pause_ends_ns
             ends_pause = is_late and due_ns is not None and due_ns <= record.event_time_ns
             opens = is_late and other.is_opening_due
             fills = other.wake(record.event_time_ns, ends_pause=ends_pause, opens=opens)
@@ -283,7 +277,7 @@ class Game:
         if problem is not None:
             raise Wrong(problem[0], entry, problem[1])
         book.bids.touched, book.asks.touched = {}, {}
-        self.pause_ends_ns = update.paused_until_time_ns
+        book.pause_ends_ns = update.paused_until_time_ns
         if book.session is None:
             begin_session(book, update)
 
@@ -307,6 +301,12 @@ class Game:
                 silent = is_announcement(cause) and fact.order_id not in self.book.orders
                 if not silent and cause not in self.waiting:
                     ledger.fail(Equation.A6, entry, f"on the naive book {fact.order_id} is not {fact.what}")
+
+
+def _is_of_a_pause(book: NaiveBook, update: BookUpdate) -> bool:
+    """Say whether an update tells of another pause, or of a longer or ended one: such a one is a snapshot out of turn."""
+    is_due = update.sequence % _SNAPSHOT_EVERY == 0
+    return update.paused_until_time_ns != book.pause_ends_ns or (update.is_snapshot and not is_due)
 
 
 def refusal_of(answer: Entry) -> str | None:

@@ -61,6 +61,8 @@ class Trading(Levels):
         self.is_paused = False
         self.is_collecting = False
         """Whether its pause is a call."""
+        self.pause_ends_ns: int | None = None
+        """When its pause is due to end, as its last update told."""
         self.last_price: int | None = None
         self.facts: list[Fact] = []
         """What became of orders since this was cleared."""
@@ -78,6 +80,7 @@ class Trading(Levels):
         other.waiting = self.waiting.copied()
         other.session, other.last_price, other.gone = self.session, self.last_price, self.gone
         other.is_paused, other.is_collecting = self.is_paused, self.is_collecting
+        other.pause_ends_ns = self.pause_ends_ns
         other.instrument = self.instrument
 
     @property

@@ -74,6 +74,24 @@ def test_the_naive_book_does_what_the_markets_does(messages: list[BookMessage]) 
     assert of_books(audit(by_topic(log))) == {}
 
 
+def test_a_call_that_one_announcement_begins_and_a_later_one_ends_is_no_offence() -> None:
+    # The stop changes nothing that is seen, so where it came among the announcements is found out by what follows.
+    exchange = Recorded()
+    call = {"price_band_bps": 250, "volatility_auction": True, "pause_time_ns": 1}
+    exchange.session(SessionKind.CLOSING_AUCTION)
+    exchange.sell("A1", 20, 310, **call)
+    exchange.buy("A2", 5, 310, **call)
+    exchange.buy("A3", 30, 290, **call)
+    exchange.stop("A2", SELL, 5, 310, **call)
+    exchange.session(OPEN)
+    exchange.tick(1)
+    heard = exchange.tick(2)
+    assert heard.fills == [("0-4", "0-3", 290, 5)]
+    exchange.session(CLOSED)
+    assert of_books(audit(exchange.log)) == {}
+    assert of_books(audit(by_topic(exchange.log))) == {}
+
+
 # -- what is planted ---------------------------------------------------------------------------------------------------
 
 
