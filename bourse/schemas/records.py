@@ -825,6 +825,7 @@ class SourceOffset(Record, frozen=True, gc=False):
     """How far this partition of a topic is handled in what the other rows say; table source_offsets, key name of the topic in Kafka."""
 
     offset: int
+    mode: str
 
 
 TOPIC_RECORDS: Final[tuple[type[Record], ...]] = (

@@ -48,7 +48,7 @@ class EngineConfig:
 
     @property
     def mode(self) -> str:
-        """How inner hops are carried, as it is kept beside the committed offsets."""
+        """How inner hops are carried, as the rows of a partition say it."""
         return "kafka" if self.through_kafka else "memory"
 
     @property

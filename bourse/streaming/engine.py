@@ -24,12 +24,12 @@ from mode.utils.logging import get_logger
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
-from bourse.streaming.intake import Intake, begin_reading, consumer_settings, positions
+from bourse.streaming.intake import Intake, Source, assign, begin_reading, consumer_settings, sources
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer
 from bourse.streaming.restore import Restoration, Span, starts
-from bourse.streaming.stores import ChangelogIdentity, PartitionStore
+from bourse.streaming.stores import ChangelogIdentity, Handled, PartitionStore
 from bourse.streaming.switch import carry_over
 
 logger = get_logger(__name__)
@@ -58,7 +58,7 @@ class Engine:
         self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, int], int] = {}
         self._changelog_ends: dict[int, int] = {}
-        self._places: list[TopicPartition] = []
+        self._sources: list[Source] = []
         self._topic_id = ""
         self._cluster_id = ""
         self._joined = False
@@ -178,10 +178,8 @@ class Engine:
         self._rebalances += 1
         owned = self._owned(assigned)
         self._release(set(self.stores) - owned)
-        carry_over(self.config, consumer, self._admin, self._producer, assigned)
-        self._places = positions(consumer, self._admin, assigned)
-        consumer.assign(self._places)
-        consumer.pause(assigned)
+        self._sources = sources(consumer, self._admin, assigned)
+        assign(consumer, self._sources)
         self._committed.clear()
         self._intake.ends.clear()
         changelog = [TopicPartition(self.config.changelog, p) for p in owned]
@@ -240,9 +238,7 @@ class Engine:
             self.metrics.restored(partition, restoration.restored - before, restoration.remaining)
             if finished:
                 del self.restoring[partition]
-                self.live.add(partition)
-                places = [tp for tp in self._places if tp.partition == partition]
-                begin_reading(self._consumer, places, self.stores[partition].offsets())
+                self._go_live(partition)
                 rows, seconds = restoration.restored, restoration.seconds
                 logger.info(
                     "partition %s is live after %s restored rows, restored in %.2f s",
@@ -250,6 +246,19 @@ class Engine:
                     rows,
                     seconds,
                 )
+
+    def _go_live(self, partition: int) -> None:
+        store = self.stores[partition]
+        carried = carry_over(self.config, self._consumer, self._producer, partition, store.handled())
+        if carried:
+            offsets = {(topic, partition): offset for topic, offset in carried.items()}
+            self._producer.begin()
+            self._send_offsets(offsets)
+            self._commit({partition}, offsets)
+        self.live.add(partition)
+        begin_reading(
+            self._consumer, (s for s in self._sources if s.partition == partition), store.handled().offsets
+        )
 
     # -- polling --------------------------------------------------------------------------------------------------
 
@@ -322,17 +331,15 @@ class Engine:
         return self._frame(*key, self._passed.pop(key))
 
     def _send_offsets(self, offsets: dict[tuple[str, int], int]) -> None:
-        mode = self.config.mode
-        positions = [TopicPartition(t, p, offset, mode) for (t, p), offset in offsets.items()]
-        self._producer.send_offsets(positions, self._consumer.consumer_group_metadata())
+        places = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
+        self._producer.send_offsets(places, self._consumer.consumer_group_metadata())
 
     def _commit(self, touched: set[int], offsets: dict[tuple[str, int], int]) -> None:
         # Before the writes: when the queue is full, a wait for room may already report some of them.
         self._changelog_ends.clear()
         for partition in touched:
-            self.stores[partition].handled(
-                {t: offset for (t, p), offset in offsets.items() if p == partition}
-            )
+            ours = {topic: offset for (topic, p), offset in offsets.items() if p == partition}
+            self.stores[partition].note(Handled(ours, self.config.mode))
         written = {partition: self._write_changelog(partition) for partition in touched}
         self._producer.commit()
         self._committed.update(offsets)

@@ -5,8 +5,8 @@ Decides which errors of a fetch end the worker, and which are librdkafka telling
 # Kafka's clients type every answer as one that may be missing: a fetched message has its place.
 # pyright: reportArgumentType=false
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -44,7 +44,7 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         # it subscribes to other topics, so there it is another member.
         "group.instance.id": f"{config.transactional_id}-{config.mode}",
         "enable.auto.commit": False,
-        # It is told where to begin (`positions`). A position that is gone must stop the worker, not send it somewhere else.
+        # It is told where to begin (`Source.begin`). A position that is gone must stop the worker, not send it somewhere else.
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         # `range` gives partition i of every topic to one member because all have the same number of them.
@@ -64,12 +64,33 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
     }
 
 
-def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartition]) -> list[TopicPartition]:
-    """Return the assigned partitions with the offsets to go on at: what is committed, else the first there is.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A partition of a topic that is to be read: what Kafka knows of it."""
 
-    Asking for committed offsets also waits until a lost owner's pending offset commits are decided. librdkafka would find
-    all this itself, but a timer of its first look for a beginning may send it there once more half a second
-    later (2.16, `rd_kafka_offset_query_tmr_cb`), when the records have been handled.
+    topic: str
+    partition: int
+    committed: int
+    """The group's offset; negative where there is none."""
+    first: int
+    """The offset of the first record that there is."""
+
+    def begin(self, handled: int | None) -> int:
+        """Return the offset to go on at when the state says that all before `handled` is handled; None: nothing is.
+
+        The state is believed, whatever the group's offset says: that may be lost, and somebody may set it. Where records have
+        been deleted beyond `handled`, a group's offset beyond them says that it was nothing but control records; without one the offset that is
+        returned does not exist, and the worker stops there, as it should.
+        """
+        if handled is None:
+            return self.committed if 0 <= self.committed < self.first else self.first
+        return self.committed if handled < self.first <= self.committed else handled
+
+
+def sources(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartition]) -> list[Source]:
+    """Return what Kafka knows of the assigned partitions.
+
+    Asking for committed offsets also waits until a lost owner's pending offset commits are decided.
 
     Raises:
         KafkaException: the group's offsets cannot be had.
@@ -79,39 +100,43 @@ def positions(consumer: Consumer, admin: AdminClient, assigned: list[TopicPartit
     for tp in committed:
         if tp.error is not None:
             raise KafkaException(tp.error)
-    begun = [tp for tp in committed if tp.offset >= 0]
-    first = starts(admin, [tp for tp in committed if tp.offset < 0])
-    return [*begun, *(TopicPartition(topic, p, offset) for (topic, p), offset in first.items())]
+    first = starts(admin, assigned)
+    return [Source(tp.topic, tp.partition, tp.offset, first[tp.topic, tp.partition]) for tp in committed]
 
 
-def begin_reading(consumer: Consumer, places: list[TopicPartition], handled: Mapping[str, int]) -> None:
-    """Let partitions that were paused since they were assigned be read from these places, and from nothing that is handled.
+def assign(consumer: Consumer, assigned: Iterable[Source]) -> None:
+    """Assign partitions that are not to be read yet.
 
-    What the restored rows say is `handled` and the group's offsets are committed in one transaction, so the offsets are behind only
-    where Kafka has lost them or somebody has set them back. To go on there would be to do again what the rows have in them.
+    librdkafka would find a beginning itself where it is told none, but a timer of its first look for one may send it there once more half
+    a second later (2.16, `rd_kafka_offset_query_tmr_cb`), when the records have been handled.
+    """
+    places = [TopicPartition(s.topic, s.partition, max(s.committed, s.first)) for s in assigned]
+    consumer.assign(places)
+    consumer.pause(places)
+
+
+def begin_reading(consumer: Consumer, assigned: Iterable[Source], handled: Mapping[str, int]) -> None:
+    """Let partitions be read, from where the state says that they are handled.
 
     librdkafka's thread sleeps for up to a second when all that it fetches is paused. To resume does not wake it; to be
     told where to fetch from does, once there is something to fetch (2.16, `rd_kafka_toppar_set_fetch_state`).
 
     Raises:
-        KafkaException: it cannot be told to leave out what is handled.
+        KafkaException: it cannot be told where to begin.
     """
-    consumer.resume(places)
-    for place in places:
-        topic, partition, offset = place.topic, place.partition, handled.get(place.topic, 0)
-        if offset > place.offset:
+    for source in assigned:
+        topic, partition = source.topic, source.partition
+        consumer.resume([TopicPartition(topic, partition)])
+        offset = source.begin(handled.get(topic))
+        if source.committed < offset != source.first:
             logger.error(
                 "the group's offset of %s/%s is %s; all before %s is handled already, and left out",
                 topic,
                 partition,
-                place.offset,
+                source.committed,
                 offset,
             )
-            consumer.seek(TopicPartition(topic, partition, offset))
-            continue
-        # A partition that cannot be told is read all the same, within that second.
-        with contextlib.suppress(KafkaException):
-            consumer.seek(place)
+        consumer.seek(TopicPartition(topic, partition, offset))
 
 
 class Intake:

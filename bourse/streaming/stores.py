@@ -18,6 +18,16 @@ class ChangelogIdentity:
     partition: int
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What of the sources is in the rows of a partition."""
+
+    offsets: Mapping[str, int]
+    """By topic, the offset of the first record that is not handled; a topic of which nothing was handled is missing."""
+    mode: str
+    """How inner hops were carried meanwhile (`EngineConfig.mode`); nothing where nothing was handled."""
+
+
 class PartitionStore(Protocol):
     """The state of one partition: an overlay of this cycle's writes over rows on disk.
 
@@ -32,11 +42,11 @@ class PartitionStore(Protocol):
     def ready(self) -> None:
         """Open for agents: called when restoring has reached the end of the changelog."""
 
-    def handled(self, offsets: Mapping[str, int]) -> None:
-        """Remember with this cycle's writes, and as they are, the offset from which each topic is not handled yet."""
+    def note(self, handled: Handled) -> None:
+        """Remember with this cycle's writes, and as they are, what more is handled."""
 
-    def offsets(self) -> Mapping[str, int]:
-        """Return what was remembered of each topic, as of what is committed."""
+    def handled(self) -> Handled:
+        """Return what was noted of all topics, as of what is committed."""
 
     def changes(self) -> list[Change]:
         """Return this cycle's writes, each key once, in the order first written."""

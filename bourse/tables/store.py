@@ -8,7 +8,7 @@ shows only when a row is read ends the worker, and the store is wiped when it is
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,7 +27,7 @@ from rocksdict import (
 
 from bourse.schemas.records import SourceOffset
 from bourse.streaming.errors import EngineError, StoreDamaged
-from bourse.streaming.stores import Change, ChangelogIdentity
+from bourse.streaming.stores import Change, ChangelogIdentity, Handled
 from bourse.tables.manifest import is_whole
 from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
@@ -93,15 +93,17 @@ class Store:
         for table in self.tables.values():
             table.forget()
 
-    def handled(self, offsets: Mapping[str, int]) -> None:
-        """Write how far each topic is handled when this cycle is committed."""
+    def note(self, handled: Handled) -> None:
+        """Write how far these topics are handled when this cycle is committed."""
         table = self.tables[SOURCE_OFFSETS.name]
-        for topic, offset in offsets.items():
-            table.put(topic, SourceOffset(offset))
+        for topic, offset in handled.offsets.items():
+            table.put(topic, SourceOffset(offset, handled.mode))
 
-    def offsets(self) -> dict[str, int]:
-        """Return how far each topic is handled."""
-        return {topic: row.offset for topic, row in self.tables[SOURCE_OFFSETS.name].scan("")}
+    def handled(self) -> Handled:
+        """Return how far each topic is handled; all rows have the one mode, as a change of it writes them all."""
+        rows: dict[str, SourceOffset] = dict(self.tables[SOURCE_OFFSETS.name].scan(""))
+        mode = next((row.mode for row in rows.values()), "")
+        return Handled({topic: row.offset for topic, row in rows.items()}, mode)
 
     def changes(self) -> list[Change]:
         """Encode this cycle's writes once, for the changelog now and for RocksDB after the commit."""

@@ -11,6 +11,7 @@ from bench.orders import market, orders, reference_data
 from bourse.audit import Equation
 from bourse.cli.kafka import admin_client
 from bourse.settings import Settings
+from bourse.streaming.restore import spans
 from tests.agents.proof import prove
 from tests.agents.workers import Workers
 
@@ -69,30 +70,34 @@ def test_nothing_is_lost_or_doubled_when_workers_come_and_go(open_market: Worker
     prove(Equation.A21)
 
 
-def set_offsets_back(settings: Settings, offset: int) -> None:
-    """Do to the group what a broker that has lost its newest offsets does."""
+def set_offsets(settings: Settings) -> None:
+    """Do to the group what a broker does that has lost its newest offsets, and to the orders of a partition what an operator's slip does."""
     admin = admin_client(settings.broker)
     (group,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(settings.group)]).values()
     places = [
-        TopicPartition(tp.topic, tp.partition, min(offset, tp.offset), tp.metadata)
-        for tp in group.result().topic_partitions
+        TopicPartition(tp.topic, tp.partition, min(100, tp.offset)) for tp in group.result().topic_partitions
     ]
-    back = ConsumerGroupTopicPartitions(settings.group, places)
-    (done,) = admin.alter_consumer_group_offsets([back]).values()
+    orders = [tp for tp in places if tp.topic == settings.topic("orders")]
+    orders[-1].offset = spans(admin, orders)[orders[-1].topic, orders[-1].partition].end
+    (done,) = admin.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(settings.group, places)]
+    ).values()
     done.result()
 
 
-def test_nothing_is_done_again_when_the_groups_offsets_are_lost(open_market: Workers) -> None:
+def test_nothing_is_done_again_or_left_out_when_the_groups_offsets_are_wrong(open_market: Workers) -> None:
     workers = open_market
     publish_orders(workers, 0, FEWER // 8)
     workers.drain()
     workers.stop("w0")
     workers.stop("w1")
-    set_offsets_back(workers.settings, 100)
+    publish_orders(workers, FEWER // 8, FEWER // 4)
+    set_offsets(workers.settings)
     # Nobody has its folder either: how far everything is handled comes from the changelog.
     workers.start("w2")
     workers.start("w3")
-    publish_orders(workers, FEWER // 8, FEWER // 4)
+    # No lag tells of the partition whose offset was set forward, before its first commit.
+    workers.wait_for("validated", workers.end_offsets("orders"))
     workers.drain()
     workers.assert_alive()
     assert "is handled already, and left out" in workers.log("w2") + workers.log("w3")

@@ -124,8 +124,8 @@ BUGS: Final = (
     ),
     _bug(
         "partitions are read while they are restored",
-        _ENGINE,
-        "        consumer.pause(assigned)\n",
+        _INTAKE,
+        "    consumer.pause(places)\n",
         "",
     ),
     _bug(
@@ -154,9 +154,21 @@ BUGS: Final = (
     ),
     _bug(
         "the client finds out by itself where to begin",
-        _ENGINE,
-        "self._places = positions(consumer, self._admin, assigned)",
-        "self._places = assigned",
+        _INTAKE,
+        "return self.committed if 0 <= self.committed < self.first else self.first",
+        "return self.committed",
+    ),
+    _bug(
+        "the group's offsets are believed",
+        _INTAKE,
+        "return self.committed if handled < self.first <= self.committed else handled",
+        "return self.committed if self.committed >= 0 else self.first",
+    ),
+    _bug(
+        "the group's offsets are believed where they are ahead",
+        _INTAKE,
+        "return self.committed if handled < self.first <= self.committed else handled",
+        "return max(self.committed, handled)",
     ),
     _bug(
         "restoring reads what was aborted",
@@ -179,14 +191,20 @@ BUGS: Final = (
     _bug(
         "changing over forgets inner topics that were never read",
         _SWITCH,
-        "    return list(consumer.committed(wanted, _SECONDS)) if wanted else []",
-        "    return [tp for tp in consumer.committed(wanted, _SECONDS) if tp.offset >= 0] if wanted else []",
+        "    for tp in consumer.committed(inner, _SECONDS) if inner else []:",
+        "    for tp in [tp for tp in consumer.committed(inner, _SECONDS) if tp.offset >= 0]:",
     ),
     _bug(
         "changing over reads again what was handed over",
         _SWITCH,
-        "        return [TopicPartition(topic, p, end, config.mode) for (topic, p), end in ends.items()]",
-        "        return []",
+        "        return {**handled.offsets, **ends}",
+        "        return dict(handled.offsets)",
+    ),
+    _bug(
+        "changing over is not written down",
+        _ENGINE,
+        "            self._commit({partition}, offsets)",
+        "            self._commit(set(), offsets)",
     ),
     _bug(
         "acks=1",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from tests.simulation.choices import Choices
@@ -46,6 +46,7 @@ class Host(Protocol):
     choices: Choices
     odds: Odds
     delivered: list[Any]
+    mode: str
 
     def point(self, where: str) -> None:
         """Pass a point where the process may be killed or held up."""
@@ -229,7 +230,9 @@ class Consumer:
                 raise refusal(_TIMED_OUT)
             self._host.hold_up(0.1)
         return [
-            TopicPartition(tp.topic, tp.partition, *group.offsets.get((tp.topic, tp.partition), ()))
+            TopicPartition(
+                tp.topic, tp.partition, group.offsets.get((tp.topic, tp.partition), OFFSET_INVALID)
+            )
             for tp in partitions
         ]
 
@@ -291,7 +294,7 @@ class Consumer:
             assert place in self._kafka.group.offsets or self._begins_early, (
                 f"nobody says where {place} begins"
             )
-            position = self._positions[place] = self._kafka.group.offsets.get(place, (0, None))[0]
+            position = self._positions[place] = self._kafka.group.offsets.get(place, 0)
         return position
 
 
@@ -320,6 +323,7 @@ class Producer:
         self._transaction = Transaction(self._identity, self._kafka.clock.seconds)
         # What agents are given from now on is what this transaction comes from.
         self._host.delivered = self._transaction.taken_in = []
+        self._transaction.mode = self._host.mode
 
     def produce(
         self,
@@ -360,7 +364,7 @@ class Producer:
         host.point("send_offsets")
         if host.choices.one_of((host.odds.offsets_again,)):
             raise refusal(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)
-        carried = {(tp.topic, tp.partition): (tp.offset, tp.metadata) for tp in offsets}
+        carried = {(tp.topic, tp.partition): tp.offset for tp in offsets}
         self._kafka.carry_offsets(transaction, self._epoch, carried, metadata)
         host.point("send_offsets done")
 

@@ -8,7 +8,7 @@ Not modelled: brokers that fail or lose what they acknowledged, retention by tim
 Nothing here decides anything: it is told what to do and when. The clock is whoever's turns it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -53,16 +53,18 @@ class Outcome(Enum):
 class Transaction:
     """A transaction, what was written in it, and the offsets it carries."""
 
-    __slots__ = ("began", "identity", "offsets", "outcome", "taken_in", "written")
+    __slots__ = ("began", "identity", "mode", "offsets", "outcome", "taken_in", "written")
 
     def __init__(self, identity: "Identity", began: float) -> None:
         self.identity = identity
         self.began = began
         self.outcome = Outcome.OPEN
-        self.offsets: dict[Place, tuple[int, str | None]] = {}
+        self.offsets: dict[Place, int] = {}
         self.written: list[tuple[Place, Entry]] = []
         self.taken_in: object = None
         """What the writer says that the transaction comes from; for whoever proves it afterwards."""
+        self.mode = ""
+        """How the writer says that it carries inner hops; likewise."""
 
 
 class Entry(NamedTuple):
@@ -174,7 +176,7 @@ class Group:
         self.generation = 0
         self.is_balanced = True
         self.members: dict[str, Member] = {}
-        self.offsets: dict[Place, tuple[int, str | None]] = {}
+        self.offsets: dict[Place, int] = {}
         self.pending: dict[Transaction, set[Place]] = {}
         self._names = 0
 
@@ -192,6 +194,12 @@ class Group:
             self._rebalance()
             self.complete()
         return member
+
+    def forget(self, offsets: Mapping[Place, int]) -> None:
+        """Come back from an older copy of the group's topic: with these offsets, and without members."""
+        self.offsets = dict(offsets)
+        for name in list(self.members):
+            self.leave(name)
 
     def rejoin(self, member: Member) -> None:
         """Note that a member has given up its partitions and waits for new ones."""
@@ -301,7 +309,7 @@ class Kafka:
         self,
         transaction: Transaction,
         epoch: int,
-        offsets: dict[Place, tuple[int, str | None]],
+        offsets: dict[Place, int],
         metadata: GroupMetadata,
     ) -> None:
         """Make offsets of the group part of a transaction."""

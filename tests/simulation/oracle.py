@@ -146,19 +146,23 @@ class PureRun:
         self._wire = stages.wire
         self._handed: dict[tuple[str, int], list[Record]] = {}
         self._hands_over = False
-        self._handled: list[dict[str, int]] = [{} for _ in range(partitions)]
+        self._handled: list[dict[str, SourceOffset]] = [{} for _ in range(partitions)]
 
     def cycle(self, deliveries: list[Delivered]) -> list[tuple[tuple[str, int], bytes | None, bytes | None]]:
         """Return what a cycle writes."""
         self.outputs = []
         for delivered in deliveries:
             self._hands_over = not delivered.through_kafka
-            self._handled[delivered.partition][delivered.topic] = delivered.records[-1].offset + 1
             self._run(delivered.topic, delivered.partition, delivered.records)
             while self._handed:
                 place = next(iter(self._handed))
                 self._run(*place, self._handed.pop(place))
         return self.outputs
+
+    def note(self, transaction: Transaction) -> None:
+        """Take from a transaction how far its sources are handled; that it is so is `check_intake`'s matter."""
+        for (topic, partition), offset in transaction.offsets.items():
+            self._handled[partition][topic] = SourceOffset(offset, transaction.mode)
 
     def hand_over(self, place: tuple[str, int], record: Record) -> None:
         if self._hands_over:
@@ -179,7 +183,7 @@ class PureRun:
 
     def _table(self, name: str, partition: int, state: State) -> Mapping[str, Any]:
         if name == SOURCE_OFFSETS.name:
-            return {topic: SourceOffset(offset) for topic, offset in self._handled[partition].items()}
+            return self._handled[partition]
         rows: Mapping[str, Any] = getattr(state, name).rows
         return rows
 
@@ -194,6 +198,8 @@ def check_equal_to_the_pure_stages(world: World) -> None:
         expected = pure.cycle(_deliveries(transaction))
         if written != expected:
             raise Finding(_difference(written, expected))
+        if any(place[0] == CHANGELOG for place, _ in transaction.written):
+            pure.note(transaction)
     stores = {partition: (rows, store) for partition, rows, store in world.stores()}
     for partition in range(world.plan.partitions):
         log = world.kafka.logs[CHANGELOG, partition]

@@ -116,6 +116,7 @@ class Process:
         self._stages = stages_for(world.plan.partitions)
         self._consumers: list[Consumer] = []
         self.engine = Engine(self._config(), self._deliver, _Silent())  # type: ignore[arg-type]
+        self.mode = self.engine.config.mode
         self._life: Coroutine[None, None, None] = self._live()
 
     def step(self) -> None:

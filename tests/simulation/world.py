@@ -30,7 +30,8 @@ MOST_STEPS = 60_000
 """Within which any simulation comes to rest; a few thousand are usual."""
 GENTLE = 0.2
 DIES, PAUSES, FREEZES = 1, 2, 3
-STOPS, DOUBLES, BACKS_UP, COMPACTS, CHANGES_OVER = 1, 2, 3, 4, 5
+STOPS, DOUBLES, BACKS_UP, COMPACTS, CHANGES_OVER, FORGETS = 1, 2, 3, 4, 5, 6
+LOST, ANOTHER = 1, 2
 DELETED, OLDER = 1, 2
 
 
@@ -64,7 +65,7 @@ class Plan:
         """Chances to die, pause or freeze at a client's call or a write to disk."""
         self.at_produce = tuple(odds / 10 for odds in self.at_calls)
         stops = 0.01 if self.is_gentle else chance(0.002)
-        self.operators = (stops, deadly(0.001), chance(0.005), chance(0.005), deadly(0.001))
+        self.operators = (stops, deadly(0.001), chance(0.005), chance(0.005), deadly(0.001), deadly(0.001))
         self.folders = (chance(0.1), chance(0.2))
         self.clients = Odds(chance, deadly)
         self.with_inputs(dice, dice.choice((10, 30, 60, 100, 200)), chance(0.05))
@@ -208,6 +209,8 @@ class World:
                 self.kafka.logs[CHANGELOG, partition].compact()
         elif what == CHANGES_OVER and self._take_fault():
             self._change_over(through_kafka=not self.through_kafka)
+        elif what == FORGETS and self._take_fault():
+            self._forget()
         elif self.processes:
             self._operate_on(self.processes[self.choices.below(len(self.processes))], what)
 
@@ -227,6 +230,17 @@ class World:
         for process in self.processes:
             if process.through_kafka != through_kafka:
                 process.is_stopping = True
+
+    def _forget(self) -> None:
+        """Have the group come back without members, and with offsets that are gone or that somebody has set."""
+        group, offsets = self.kafka.group, {}
+        for place, offset in group.offsets.items():
+            fate = self.choices.below(3)
+            if fate != LOST:
+                end = self.kafka.logs[place].end
+                offsets[place] = self.choices.below(end + 1) if fate == ANOTHER else offset
+        self.say(f"the group forgets: {group.offsets} becomes {offsets}")
+        group.forget(offsets)
 
     def _take_fault(self) -> bool:
         self._faults_left -= 1
@@ -300,7 +314,7 @@ class World:
             return False
         offsets = kafka.group.offsets
         return all(
-            offsets.get((topic, partition), (0, None))[0] == kafka.logs[topic, partition].end
+            offsets.get((topic, partition), 0) == kafka.logs[topic, partition].end
             for topic in self._polled[self.through_kafka]
             for partition in range(self.plan.partitions)
         )
@@ -322,9 +336,9 @@ class World:
     def _unrest(self) -> str:
         offsets = self.kafka.group.offsets
         behind = [
-            f"{place[0]}/{place[1]} at {offsets.get(place, (0, None))[0]} of {log.end}"
+            f"{place[0]}/{place[1]} at {offsets.get(place, 0)} of {log.end}"
             for place, log in self.kafka.logs.items()
-            if place[0] in self._polled[self.through_kafka] and offsets.get(place, (0, None))[0] != log.end
+            if place[0] in self._polled[self.through_kafka] and offsets.get(place, 0) != log.end
         ]
         return f"{behind}, {len(self._waiting)} inputs wait, {len(self.kafka.markers)} markers, down: {self._down}"
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.intake import begin_reading, consumer_settings, positions
+from bourse.streaming.intake import Source, assign, begin_reading, consumer_settings, sources
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.restore import spans
@@ -122,6 +122,7 @@ class Calm:
         self.choices = Choices(script={})
         self.odds = Odds(lambda _usual: 0, lambda _usual: 0)
         self.delivered: list[Any] = []
+        self.mode = "memory"
 
     def point(self, _where: str) -> None: ...
 
@@ -210,31 +211,33 @@ def test_offsets_are_not_told_before_their_transaction_is_decided(cluster: Clust
     producer, place = cluster.producer("w0"), TopicPartition(cluster.topic, 0)
     send(cluster, producer, b"out")
     producer.send_offsets_to_transaction(
-        [TopicPartition(cluster.topic, 0, 7, "mode")], member.consumer.consumer_group_metadata(), SECONDS
+        [TopicPartition(cluster.topic, 0, 7)], member.consumer.consumer_group_metadata(), SECONDS
     )
     assert refused(lambda: member.consumer.committed([place], 1.0)).code() == TIMED_OUT
     producer.commit_transaction(SECONDS)
     cluster.settle()
     (told,) = member.consumer.committed([place], SECONDS)
-    assert (told.offset, told.metadata) == (7, "mode")
+    assert told.offset == 7
     (untold,) = member.consumer.committed([TopicPartition(cluster.topic, 1)], SECONDS)
     assert untold.offset < 0
-    assert untold.metadata is None
 
 
-def test_a_partition_goes_on_where_the_group_stands_and_else_at_its_first_record(cluster: Cluster) -> None:
+def test_sources_are_told_with_the_groups_offset_and_their_first_record(cluster: Cluster) -> None:
     member = cluster.member("w0")
     cluster.until(lambda: member.poll() or member.assigned is not None)
     producer = cluster.producer("w0")
     send(cluster, producer, b"out")
     producer.send_offsets_to_transaction(
-        [TopicPartition(cluster.topic, 0, 7, "mode")], member.consumer.consumer_group_metadata(), SECONDS
+        [TopicPartition(cluster.topic, 0, 7)], member.consumer.consumer_group_metadata(), SECONDS
     )
     producer.commit_transaction(SECONDS)
     cluster.settle()
     admin = cluster.outside.admin({"bootstrap.servers": cluster.brokers})
     asked = [TopicPartition(cluster.topic, 0), TopicPartition(cluster.topic, 1)]
-    assert [(tp.partition, tp.offset) for tp in positions(member.consumer, admin, asked)] == [(0, 7), (1, 0)]
+    one, other = sources(member.consumer, admin, asked)
+    assert one == Source(cluster.topic, 0, 7, 0)
+    assert other.committed < 0
+    assert other.first == 0
 
 
 def test_partitions_that_waited_are_read_once_from_where_they_are_told_to_begin(cluster: Cluster) -> None:
@@ -247,11 +250,11 @@ def test_partitions_that_waited_are_read_once_from_where_they_are_told_to_begin(
     del settings["group.instance.id"]
     reader = cluster.outside.consumer(settings)
     cluster.closing.append(reader.close)
-    places = [TopicPartition(cluster.topic, 0, 2), TopicPartition(cluster.topic, 1, 0)]
-    reader.assign(places)
-    reader.pause(places)
+    places = [Source(cluster.topic, 0, 4, 0), Source(cluster.topic, 1, -1001, 0)]
+    assign(reader, places)
     assert not [message for message in reader.consume(100, 0.3) if message.error() is None]
-    begin_reading(reader, places, {})
+    begin_reading(reader, places[:1], {cluster.topic: 2})
+    begin_reading(reader, places[1:], {})
     seen: list[bytes | None] = []
     ended = set()
     while len(ended) < len(places):
