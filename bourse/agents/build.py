@@ -8,6 +8,7 @@ import faust
 
 from bourse.agents import announcer, matching, positions, risk, settlement, validation
 from bourse.agents.logs import logging_config
+from bourse.agents.member import member_of
 from bourse.agents.metrics import StageMetrics
 from bourse.agents.runner import StageRunner
 from bourse.agents.web import add_pages
@@ -16,6 +17,7 @@ from bourse.pipeline.flow import STAGES, Stage, hops, stages
 from bourse.pipeline.outputs import Topic
 from bourse.settings import Settings
 from bourse.streaming.config import EngineConfig
+from bourse.streaming.engine import TakeOver
 from bourse.streaming.frames import Frame
 from bourse.streaming.schema import frame_schema
 from bourse.streaming.stores import ChangelogIdentity
@@ -56,8 +58,8 @@ def shared_topics() -> set[Topic]:
     return {topic for topic, stages in readers.items() if stages > 1}
 
 
-def create_app(settings: Settings) -> faust.App:
-    """Return the Faust app of one worker, ready to start."""
+def create_app(settings: Settings, take_over: TakeOver | None = None) -> faust.App:
+    """Return the Faust app of one worker, ready to start; `take_over` is its engine's (see there)."""
     app = faust.App(
         f"{settings.group}-{settings.worker_id}",
         broker=[f"bourse://{server}" for server in settings.broker.split(",")],
@@ -71,7 +73,7 @@ def create_app(settings: Settings) -> faust.App:
         logging_config=logging_config(settings),
     )
     wire = Wire(settings)
-    configure(app, _engine_config(settings, wire))
+    configure(app, _engine_config(settings, wire), take_over=take_over)
     metrics = StageMetrics()
     for stage in stages(settings.partitions):
         _add_agent(app, stage, StageRunner(stage, wire, metrics), settings)
@@ -84,9 +86,7 @@ def _engine_config(settings: Settings, wire: Wire) -> EngineConfig:
         return open_store(settings.state_dir / settings.worker_id, identity, wire.codec)
 
     return EngineConfig(
-        brokers=settings.broker,
-        group=settings.group,
-        worker=settings.worker_id,
+        member=member_of(settings),
         partitions=settings.partitions,
         changelog=settings.topic(CHANGELOG),
         topics=[settings.topic(name) for name in reading_order()],
@@ -97,7 +97,6 @@ def _engine_config(settings: Settings, wire: Wire) -> EngineConfig:
         max_records=settings.cycle_max_records,
         max_bytes=settings.cycle_max_bytes,
         session_timeout_ms=settings.session_timeout_ms,
-        transaction_timeout_ms=settings.transaction_timeout_ms,
     )
 
 

@@ -4,15 +4,22 @@ import fcntl
 import gc
 import os
 import threading
-from typing import IO, Annotated
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import IO, Annotated, TypeVar
 
 import typer
 
+from bourse.agents.member import member_of
 from bourse.cli.errors import CliError
 from bourse.pipeline import calendar
 from bourse.pipeline.calendar import settlement_date
 from bourse.schemas.records import Instrument
 from bourse.settings import Settings
+from bourse.streaming.producer import taken_over
+
+T = TypeVar("T")
 
 
 def worker(
@@ -28,13 +35,15 @@ def worker(
     gc.disable()
     settings = Settings.read()
     lock = _lock(settings)
+    # The broker takes up to a second to end the transaction of whoever had this name before, which needs nothing of what follows.
+    take_over = ahead(partial(taken_over, member_of(settings)))
     # Late: Faust takes a second to import, and reads settings at import time.
     from faust import Worker  # noqa: PLC0415
 
     from bourse.agents.build import create_app  # noqa: PLC0415
 
-    app = create_app(settings)
-    threading.Thread(target=load_calendar, name="calendar", daemon=True).start()
+    app = create_app(settings, take_over)
+    ahead(load_calendar)
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
@@ -42,6 +51,20 @@ def worker(
         ).execute_from_commandline()
     finally:
         lock.close()
+
+
+def ahead(call: Callable[[], T]) -> Callable[[], T]:
+    """Begin a call on a thread of its own, which keeps no process alive; return what waits for it and gives what comes of it."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001  (raised where the outcome is asked for)
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="ahead", daemon=True).start()
+    return outcome.result
 
 
 def load_calendar() -> None:

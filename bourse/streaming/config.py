@@ -12,6 +12,24 @@ RECONNECT_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Who a worker is to Kafka, and how it reaches it."""
+
+    brokers: str
+    group: str
+    worker: str
+    transaction_timeout_ms: int = 10_000
+    outside: Outside = KAFKA
+    client: dict[str, str] = field(default_factory=dict)
+    """Further librdkafka properties for every client (security, tuning)."""
+
+    @property
+    def transactional_id(self) -> str:
+        """Stable for a worker's name, so that a restart fences its own ghost at once."""
+        return f"{self.group}-{self.worker}"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """Settings of one worker's engine.
 
@@ -22,9 +40,7 @@ class EngineConfig:
     they hand over, before the next one does, so that no agent sees what another has made of a later record.
     """
 
-    brokers: str
-    group: str
-    worker: str
+    member: Member
     partitions: int
     changelog: str
     topics: Sequence[str]
@@ -36,10 +52,6 @@ class EngineConfig:
     max_bytes: int = 4_000_000
     poll_seconds: float = 0.1
     session_timeout_ms: int = 6_000
-    transaction_timeout_ms: int = 10_000
-    outside: Outside = KAFKA
-    client: dict[str, str] = field(default_factory=dict)
-    """Further librdkafka properties for every client (security, tuning)."""
 
     @property
     def handed_over(self) -> frozenset[str]:
@@ -55,8 +67,3 @@ class EngineConfig:
     def polled(self) -> list[str]:
         """Topics that are consumed from Kafka, in handling order."""
         return [topic for topic in self.topics if topic not in self.handed_over]
-
-    @property
-    def transactional_id(self) -> str:
-        """Stable for a worker's name, so that a restart fences its own ghost at once."""
-        return f"{self.group}-{self.worker}"

@@ -8,6 +8,7 @@ callbacks only run inside `_poll`, hence always between two cycles, never within
 
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from confluent_kafka import (
@@ -27,7 +28,7 @@ from bourse.streaming.frames import Frame, Record
 from bourse.streaming.intake import Intake, Source, assign, begin_reading, consumer_settings, sources
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
-from bourse.streaming.producer import TransactionalProducer
+from bourse.streaming.producer import TransactionalProducer, taken_over
 from bourse.streaming.restore import Restoration, Span, starts
 from bourse.streaming.stores import ChangelogIdentity, Handled, PartitionStore
 from bourse.streaming.switch import carry_over
@@ -36,6 +37,7 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 Deliver = Callable[[Frame], Awaitable[None]]
+TakeOver = Callable[[], TransactionalProducer]
 _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
 _BROKER_SECONDS = 40.0
@@ -46,13 +48,23 @@ _CALL_SECONDS = 120.0
 class Engine:
     """One worker's engine: a group member, a transactional producer and the stores of the owned partitions."""
 
-    def __init__(self, config: EngineConfig, deliver: Deliver, metrics: EngineMetrics) -> None:
-        """Prepare; nothing is contacted before `start`. `deliver` takes a frame through its agents."""
+    def __init__(
+        self,
+        config: EngineConfig,
+        deliver: Deliver,
+        metrics: EngineMetrics,
+        take_over: TakeOver | None = None,
+    ) -> None:
+        """Prepare; nothing is contacted before `start`. `deliver` takes a frame through its agents.
+
+        `take_over` returns this worker's producer where somebody has begun already to fence its ghost.
+        """
         self.config = config
         self.metrics = metrics
         self._deliver = deliver
+        self._take_over = take_over or partial(taken_over, config.member)
         self._rank = {topic: rank for rank, topic in enumerate(config.topics)}
-        self._outside = config.outside
+        self._outside = config.member.outside
         self._thread = self._outside.thread()
         self._handed: deque[tuple[str, int]] = deque()
         self._passed: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -117,18 +129,17 @@ class Engine:
     def _in_transaction(self, call: Callable[[], None]) -> Awaitable[None]:
         # librdkafka may wait for ever for a coordinator whose connection broke. By this time the broker has aborted
         # what was open, and the heartbeats of a worker that hangs would keep its partitions from everybody else.
-        return self._blocking(call, 1 + self.config.transaction_timeout_ms / 1000)
+        return self._blocking(call, 1 + self.config.member.transaction_timeout_ms / 1000)
 
     def _start(self) -> None:
         connect: ClientSettings = {
-            "bootstrap.servers": self.config.brokers,
+            "bootstrap.servers": self.config.member.brokers,
             "reconnect.backoff.max.ms": RECONNECT_MS,
-            **self.config.client,
+            **self.config.member.client,
         }
         self._admin = self._outside.admin(connect)
         self._check_topics()
-        self._producer = TransactionalProducer(self.config)
-        self._producer.start()
+        self._producer = self._take_over()
         self._consumer = self._outside.consumer(consumer_settings(self.config))
         self._intake = Intake(self._consumer, self.config)
         self._consumer.subscribe(

@@ -36,13 +36,13 @@ _HOPELESS = frozenset(
 def consumer_settings(config: EngineConfig) -> ClientSettings:
     """Return librdkafka's settings for the worker's one group member."""
     return {
-        "bootstrap.servers": config.brokers,
-        "group.id": config.group,
-        "client.id": config.worker,
+        "bootstrap.servers": config.member.brokers,
+        "group.id": config.member.group,
+        "client.id": config.member.worker,
         # A static member: a worker that comes back under its name within the session takes its partitions up at
         # once, without a rebalance and without waiting for its ghost's session to end (KIP-345). In the other mode
         # it subscribes to other topics, so there it is another member.
-        "group.instance.id": f"{config.transactional_id}-{config.mode}",
+        "group.instance.id": f"{config.member.transactional_id}-{config.mode}",
         "enable.auto.commit": False,
         # It is told where to begin (`Source.begin`). A position that is gone must stop the worker, not send it somewhere else.
         "auto.offset.reset": "error",
@@ -60,7 +60,7 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         "queued.max.messages.kbytes": 16_384,
         "reconnect.backoff.max.ms": RECONNECT_MS,
         "socket.nagle.disable": True,
-        **config.client,
+        **config.member.client,
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from bourse.streaming.config import RECONNECT_MS, EngineConfig
+from bourse.streaming.config import RECONNECT_MS, Member
 from bourse.streaming.errors import TransactionFailed
 from bourse.streaming.outside import ClientSettings
 
@@ -19,13 +19,13 @@ _PUSH_SECONDS = 0.001
 partition under way, and while more is ready to go it asks its sockets and the clock without a pause."""
 
 
-def producer_settings(config: EngineConfig) -> ClientSettings:
+def producer_settings(member: Member) -> ClientSettings:
     """Return librdkafka's settings for the worker's one producer."""
     return {
-        "bootstrap.servers": config.brokers,
-        "client.id": config.transactional_id,
-        "transactional.id": config.transactional_id,
-        "transaction.timeout.ms": config.transaction_timeout_ms,
+        "bootstrap.servers": member.brokers,
+        "client.id": member.transactional_id,
+        "transactional.id": member.transactional_id,
+        "transaction.timeout.ms": member.transaction_timeout_ms,
         "compression.type": "lz4",
         # Records leave when they fill a batch, and at the end of a frame, when they are pushed: a request costs the broker
         # about the same whatever is in it.
@@ -40,18 +40,29 @@ def producer_settings(config: EngineConfig) -> ClientSettings:
         "retry.backoff.max.ms": 50,
         "reconnect.backoff.max.ms": RECONNECT_MS,
         "socket.nagle.disable": True,
-        **config.client,
+        **member.client,
     }
+
+
+def taken_over(member: Member) -> "TransactionalProducer":
+    """Return the producer of a worker that has fenced its ghost; it waits until the ghost's transaction has ended.
+
+    Raises:
+        TransactionFailed: the coordinator does not get there.
+    """
+    producer = TransactionalProducer(member)
+    producer.start()
+    return producer
 
 
 class TransactionalProducer:
     """A librdkafka producer that is always either outside or inside exactly one transaction."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, member: Member) -> None:
         """Connect and fence any earlier producer of the same worker name."""
-        self._timeout = config.transaction_timeout_ms / 1000
-        self._monotonic = config.outside.monotonic
-        self._producer = config.outside.producer(producer_settings(config))
+        self._timeout = member.transaction_timeout_ms / 1000
+        self._monotonic = member.outside.monotonic
+        self._producer = member.outside.producer(producer_settings(member))
         self.queue = self._producer.produce
         """Queue a record (topic, value, key, partition); raises BufferError when there is no room."""
         self.is_open = False

@@ -90,7 +90,7 @@ class Restoration:
         self.partition = partition
         self.store = store
         self.restored = 0
-        self._monotonic = config.outside.monotonic
+        self._monotonic = config.member.outside.monotonic
         self._began = self._monotonic()
         if store.position is not None and store.position > span.end:
             store.wipe()
@@ -159,10 +159,10 @@ class Restoration:
 
 
 def _reader(config: EngineConfig) -> Consumer:
-    return config.outside.consumer(
+    return config.member.outside.consumer(
         {
-            "bootstrap.servers": config.brokers,
-            "group.id": f"{config.group}-restore",
+            "bootstrap.servers": config.member.brokers,
+            "group.id": f"{config.member.group}-restore",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
@@ -172,6 +172,6 @@ def _reader(config: EngineConfig) -> Consumer:
             "reconnect.backoff.max.ms": RECONNECT_MS,
             "fetch.message.max.bytes": 8_388_608,
             "queued.max.messages.kbytes": 32_768,
-            **config.client,
+            **config.member.client,
         }
     )

@@ -20,7 +20,7 @@ from mode import Service
 from mode.utils.logging import get_logger
 
 from bourse.streaming.config import EngineConfig
-from bourse.streaming.engine import Engine
+from bourse.streaming.engine import Engine, TakeOver
 from bourse.streaming.errors import EngineError
 from bourse.streaming.frames import Frame
 from bourse.streaming.metrics import EngineMetrics
@@ -41,8 +41,8 @@ class Consumer(BaseConsumer):
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Build the engine from the app's `engine` attribute (see `configure`)."""
         super().__init__(*args, **kwargs)
-        config, metrics = self.app.engine_settings
-        self.engine = Engine(config, self._deliver, metrics)
+        config, metrics, take_over = self.app.engine_settings
+        self.engine = Engine(config, self._deliver, metrics, take_over)
         self.app.engine = self.engine
         self._deliveries = 0
         self._finishing = False
@@ -273,7 +273,12 @@ class Transport(base.Transport):
     driver_version = "confluent-kafka, in transactions"
 
 
-def configure(app: "App", config: EngineConfig, metrics: EngineMetrics | None = None) -> None:
-    """Give `app` the engine's settings; call it before the app starts."""
-    app.engine_settings = (config, metrics or EngineMetrics())
+def configure(
+    app: "App",
+    config: EngineConfig,
+    metrics: EngineMetrics | None = None,
+    take_over: TakeOver | None = None,
+) -> None:
+    """Give `app` what its engine is made of (see there); call it before the app starts."""
+    app.engine_settings = (config, metrics or EngineMetrics(), take_over)
     app.engine = None

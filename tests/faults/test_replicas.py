@@ -4,24 +4,19 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.cli.kafka import admin_client
-from bourse.streaming.config import EngineConfig
-from bourse.streaming.producer import TransactionalProducer
+from bourse.streaming.config import Member
+from bourse.streaming.producer import taken_over
 from tests.broker import JARS
 from tests.faults.cluster import Cluster
 
 CHANGELOG = "changelog"
 PLACE = TopicPartition(CHANGELOG, 0)
-
-
-def no_store(_identity: object) -> Any:
-    raise NotImplementedError
 
 
 @pytest.fixture
@@ -36,11 +31,15 @@ def leader(admin: AdminClient) -> int:
     return admin.list_topics(CHANGELOG, timeout=10).topics[CHANGELOG].partitions[0].leader
 
 
-def write(producer: Producer, count: int) -> None:
-    """Have all copies take records."""
+def write(producer: Producer, count: int) -> int:
+    """Have all copies take records; return the offset behind the last of them."""
+    offsets: list[int] = []
     for _ in range(count):
-        producer.produce(CHANGELOG, b"row", b"key", 0)
+        producer.produce(
+            CHANGELOG, b"row", b"key", 0, on_delivery=lambda _, message: offsets.append(message.offset())
+        )
     assert producer.flush(60) == 0
+    return max(offsets) + 1
 
 
 def test_a_mark_is_behind_all_that_was_committed_though_the_leader_was_replaced_and_does_not_know_it(
@@ -48,24 +47,22 @@ def test_a_mark_is_behind_all_that_was_committed_though_the_leader_was_replaced_
 ) -> None:
     admin, writer = (
         admin_client(cluster.servers),
-        Producer({"bootstrap.servers": cluster.servers, "acks": "all", "socket.timeout.ms": 3_000}),
+        Producer(
+            {"bootstrap.servers": cluster.servers, "enable.idempotence": True, "socket.timeout.ms": 3_000}
+        ),
     )
     admin.create_topics([NewTopic(CHANGELOG, 1, 3, config={"min.insync.replicas": "2"})])[CHANGELOG].result()
-    config = EngineConfig(
-        cluster.servers, "group", "w0", 1, CHANGELOG, [], no_store, transaction_timeout_ms=30_000
-    )
-    owner = TransactionalProducer(config)
-    owner.start()
+    owner = taken_over(Member(cluster.servers, "group", "w0", transaction_timeout_ms=30_000))
+    assert owner.mark([PLACE]) == {(CHANGELOG, 0): 0}
     write(writer, 10)
-    assert owner.mark([PLACE]) == {(CHANGELOG, 0): 10}
 
     first = leader(admin)
     cluster.node(first).send(signal.SIGSTOP)
     # Taken only when the two others have elected a leader; the owner has not heard of it.
-    write(writer, 10)
+    end = write(writer, 10)
     with ThreadPoolExecutor(1) as pool:
         marking = pool.submit(owner.mark, [PLACE])
         cluster.node(first).thaw()
-        # Ten rows, the first mark and what took it back, ten rows.
-        assert marking.result(60) == {(CHANGELOG, 0): 22}
+        # Not where exactly: what took the first mark back is written when the coordinator gets to it, and again where a leader froze.
+        assert marking.result(60)[CHANGELOG, 0] >= end > 20
     owner.close()

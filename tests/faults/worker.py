@@ -13,15 +13,16 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer
 
-from bourse.agents import build
+from bourse.agents import member
 from bourse.cli.main import main
 from bourse.settings import Settings
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import Member
 from bourse.streaming.outside import KAFKA, ClientSettings
 
 BEGUN: Final = "begun"
@@ -106,15 +107,9 @@ def faulty_clients(orders: Orders) -> dict[str, Any]:
     return {"producer": FaultyProducer, "consumer": consumer}
 
 
-def _config_with(orders: Orders) -> Any:
-    def config(**settings: Any) -> EngineConfig:
-        return EngineConfig(**settings, outside=dataclasses.replace(KAFKA, **faulty_clients(orders)))
-
-    return config
-
-
 if __name__ == "__main__":
     faulthandler.register(signal.SIGQUIT, all_threads=True)
     told = Orders(order_file(Settings.read().data_dir, sys.argv[-1]))
-    build.EngineConfig = _config_with(told)  # type: ignore[misc]
+    outside = dataclasses.replace(KAFKA, **faulty_clients(told))
+    member.Member = partial(Member, outside=outside)  # type: ignore[misc, assignment]
     main()

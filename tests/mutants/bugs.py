@@ -216,8 +216,8 @@ BUGS: Final = (
     _bug(
         "fencing is off: every start has a transactional id of its own",
         _PRODUCER,
-        '        "transactional.id": config.transactional_id,',
-        '        "transactional.id": f"{config.transactional_id}-{id(config)}",',
+        '        "transactional.id": member.transactional_id,',
+        '        "transactional.id": f"{member.transactional_id}-{id(member)}",',
         found_by=SETTINGS,
     ),
     _bug(

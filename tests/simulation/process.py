@@ -12,7 +12,7 @@ from bourse.agents.runner import StageRunner
 from bourse.agents.wire import Wire
 from bourse.pipeline.flow import stages
 from bourse.settings import Settings
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.engine import Engine
 from bourse.streaming.errors import ModeChangeRefused, TransactionFailed
 from bourse.streaming.frames import Frame, Record
@@ -194,9 +194,7 @@ class Process:
             return open_store(Folder(self.folder), identity, wire.codec)  # type: ignore[arg-type]
 
         return EngineConfig(
-            brokers="simulated",
-            group=GROUP,
-            worker=self.name,
+            member=Member("simulated", GROUP, self.name, outside=self._outside()),
             partitions=plan.partitions,
             changelog=CHANGELOG,
             topics=[str(topic) for topic in reading_order()],
@@ -205,13 +203,15 @@ class Process:
             shared=frozenset(str(topic) for topic in shared_topics()),
             through_kafka=self.through_kafka,
             max_records=plan.max_records,
-            outside=Outside(
-                consumer=self._consumer,
-                producer=lambda settings: Producer(self, settings),  # type: ignore[arg-type, return-value]
-                admin=lambda settings: Admin(self, settings),  # type: ignore[arg-type, return-value]
-                monotonic=self.world.clock.now,
-                thread=Turns,
-            ),
+        )
+
+    def _outside(self) -> Outside:
+        return Outside(
+            consumer=self._consumer,
+            producer=lambda settings: Producer(self, settings),  # type: ignore[arg-type, return-value]
+            admin=lambda settings: Admin(self, settings),  # type: ignore[arg-type, return-value]
+            monotonic=self.world.clock.now,
+            thread=Turns,
         )
 
     def _consumer(self, settings: dict[str, Any]) -> Any:

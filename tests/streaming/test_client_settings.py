@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.intake import consumer_settings
 from bourse.streaming.producer import producer_settings
 
@@ -14,17 +14,18 @@ def no_store(_identity: object) -> Any:
     raise NotImplementedError
 
 
-CONFIG = EngineConfig("127.0.0.1:1", "group", "w0", 2, "changelog", ["in"], no_store)
+MEMBER = Member("127.0.0.1:1", "group", "w0")
+CONFIG = EngineConfig(MEMBER, 2, "changelog", ["in"], no_store)
 
 
 def test_the_producer_writes_in_transactions_that_outlive_no_restart() -> None:
-    settings = producer_settings(CONFIG)
+    settings = producer_settings(MEMBER)
     # A transactional id makes librdkafka idempotent, and refuse any other `acks` than all.
     Producer(settings)
     assert {"acks", "enable.idempotence", "max.in.flight"}.isdisjoint(settings)
-    assert settings["transactional.id"] == producer_settings(replace(CONFIG))["transactional.id"]
-    assert settings["transactional.id"] != producer_settings(replace(CONFIG, worker="w1"))["transactional.id"]
-    assert settings["transaction.timeout.ms"] == CONFIG.transaction_timeout_ms
+    assert settings["transactional.id"] == producer_settings(replace(MEMBER))["transactional.id"]
+    assert settings["transactional.id"] != producer_settings(replace(MEMBER, worker="w1"))["transactional.id"]
+    assert settings["transaction.timeout.ms"] == MEMBER.transaction_timeout_ms
 
 
 def test_the_consumer_sees_what_is_committed_and_commits_nothing_by_itself() -> None:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import Member as KafkaMember
 from bourse.streaming.intake import Source, assign, begin_reading, consumer_settings, sources
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
@@ -42,12 +43,11 @@ class Cluster:
 
     def config(self, worker: str) -> EngineConfig:
         topics = [self.topic, self.other]
-        return EngineConfig(
-            self.brokers, self.group, worker, PARTITIONS, self.other, topics, no_store, outside=self.outside
-        )
+        member = KafkaMember(self.brokers, self.group, worker, outside=self.outside)
+        return EngineConfig(member, PARTITIONS, self.other, topics, no_store)
 
     def producer(self, worker: str) -> Any:
-        producer = self.outside.producer(producer_settings(self.config(worker)))
+        producer = self.outside.producer(producer_settings(self.config(worker).member))
         producer.init_transactions(SECONDS)
         return producer
 

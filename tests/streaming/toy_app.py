@@ -11,7 +11,7 @@ from typing import Any
 import faust
 import msgspec
 
-from bourse.streaming.config import EngineConfig
+from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.frames import Frame
 from bourse.streaming.partitioner import Partitioner
 from bourse.streaming.schema import frame_schema
@@ -57,9 +57,7 @@ app = faust.App(
 configure(
     app,
     EngineConfig(
-        brokers=os.environ["TOY_BROKER"],
-        group=f"{PREFIX}group",
-        worker=os.environ["TOY_WORKER"],
+        Member(os.environ["TOY_BROKER"], f"{PREFIX}group", os.environ["TOY_WORKER"]),
         partitions=PARTITIONS,
         changelog=f"{PREFIX}changelog",
         topics=[NUMBERS, SUMS, ROUTED],
