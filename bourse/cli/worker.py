@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import IO, Annotated, TypeVar
 
 import typer
 
 from bourse.agents.member import member_of
+from bourse.cli import calendars
 from bourse.cli.errors import CliError
 from bourse.pipeline import calendar
 from bourse.pipeline.calendar import settlement_date
@@ -43,13 +45,15 @@ def worker(
     from bourse.agents.build import create_app  # noqa: PLC0415
 
     app = create_app(settings, take_over)
-    ahead(load_calendar)
+    ahead(partial(load_calendar, settings))
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
             app, loglevel=settings.log_level, quiet=True, redirect_stdouts=False
         ).execute_from_commandline()
     finally:
+        # Of markets too that were first traded on meanwhile.
+        calendars.save(_calendars(settings))
         lock.close()
 
 
@@ -67,13 +71,22 @@ def ahead(call: Callable[[], T]) -> Callable[[], T]:
     return outcome.result
 
 
-def load_calendar() -> None:
-    """Load the calendar library and its first calendar, which takes most of a second, while the worker waits for brokers.
+def load_calendar(settings: Settings) -> None:
+    """Have the calendar of the usual market at hand, while the worker waits for brokers: the library takes most of a second.
 
     A trade that comes before it is there waits for it, as it would without this.
     """
-    settlement_date(Instrument("").market, calendar.FIRST, 1)
+    file = _calendars(settings)
+    calendars.load(file)
+    market = Instrument("").market
+    if market not in calendar.known():
+        settlement_date(market, calendar.FIRST, 1)
+        calendars.save(file)
     calm_collector()
+
+
+def _calendars(settings: Settings) -> Path:
+    return settings.data_dir / "calendars.json"
 
 
 def calm_collector() -> None:

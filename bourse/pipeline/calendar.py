@@ -7,6 +7,7 @@ Monday to Friday. Refuses to know what today is: the range of each calendar is f
 import datetime as dt
 import warnings
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ _EPOCH: Final = dt.date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 10**9
 _FRIDAY: Final = 4
 _SATURDAY: Final = 5
+_MOST_KNOWN: Final = 256
+_known: Final[dict[str, Sequence[dt.date]]] = {}
 
 
 @lru_cache(maxsize=4096)
@@ -27,7 +30,11 @@ def settlement_date(market: str, trade_date: dt.date, settlement_days: int) -> d
     Where there is no such date any more it is the last of all dates, which nobody lives to see.
     """
     settlement_days = max(0, settlement_days)
-    sessions = _sessions(market)
+    sessions = _known.get(market)
+    if sessions is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        sessions = _known[market] = _sessions(market)
     if sessions and trade_date >= sessions[0]:
         place = (
             bisect_right(sessions, trade_date) + settlement_days - 1
@@ -45,7 +52,16 @@ def utc_date(time_ns: TimeNs) -> dt.date:
     return _EPOCH + dt.timedelta(days=time_ns // _DAY_NS)
 
 
-@lru_cache(maxsize=256)
+def known() -> Mapping[str, Sequence[dt.date]]:
+    """Return the sessions of the markets that were asked for so far."""
+    return dict(_known)
+
+
+def remember(sessions: Mapping[str, Sequence[dt.date]]) -> None:
+    """Take what `known` gave before: what the library takes most of a second to be loaded for."""
+    _known.update(sessions)
+
+
 def _sessions(market: str) -> list[dt.date]:
     """Return every session that the market's calendar knows between FIRST and LAST; none for a market it has not."""
     calendar = exchange_calendar(market)
