@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from random import Random
 
 from bourse.audit import Entry
+from bourse.pipeline.envelope import cause_of, time_of
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.flow import TOPICS, Read, Stage, cause_of, hops, stages, time_of
+from bourse.pipeline.flow import TOPICS, Read, Stage, hops, stages
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.purge import KEPT
 from bourse.pipeline.simulate import SimEvent
@@ -193,6 +194,11 @@ class FlowWriter:
         self.date += dt.timedelta(days=10)
         for market in ("XONE", "XTWO"):
             yield self._send(Topic.SESSIONS, session(SessionKind.TICK, self.date, market))
+
+    def close_everything(self) -> Iterator[SimEvent]:
+        """Close every market, so that nothing trades any more."""
+        for market in ("XONE", "XTWO"):
+            yield self._send(Topic.SESSIONS, session(SessionKind.CLOSED, self.date, market))
 
 
 _TIMES_IN_FORCE = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)

@@ -9,8 +9,9 @@ import structlog
 
 from bourse.agents.metrics import StageMetrics
 from bourse.agents.wire import Wire
+from bourse.pipeline.envelope import cause_of, nanoseconds, time_of
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.flow import TOPICS, Stage, cause_of, check_outputs, hops, nanoseconds, stages, time_of
+from bourse.pipeline.flow import TOPICS, Stage, check_outputs, hops, stages
 from bourse.pipeline.letters import dead_letter
 from bourse.pipeline.outputs import BY_KEY, Output, Topic
 from bourse.schemas.codec import DecodeError

@@ -12,7 +12,8 @@ import msgspec
 from bourse.cli.errors import CliError
 from bourse.cli.lines import read_lines
 from bourse.cli.wire import Wire, definition
-from bourse.pipeline.flow import Keyed, TopicDefinition, key_of
+from bourse.pipeline.envelope import key_of
+from bourse.pipeline.flow import Keyed, TopicDefinition
 from bourse.schemas.codec import EncodeError
 from bourse.schemas.jsonform import JsonFormError, from_json, text_reader
 

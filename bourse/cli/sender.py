@@ -4,7 +4,8 @@ from bourse.cli.event_file import Outgoing
 from bourse.cli.kafka import admin_client, require_kafka
 from bourse.cli.publish import Publisher
 from bourse.cli.wire import Wire
-from bourse.pipeline.flow import TOPICS, key_of
+from bourse.pipeline.envelope import key_of
+from bourse.pipeline.flow import TOPICS
 from bourse.pipeline.outputs import Topic
 from bourse.schemas.records import Record
 from bourse.settings import Settings

@@ -8,22 +8,18 @@ Kafka. Decides nothing about orders, and refuses to know how a hop is carried.
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
-from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from bourse.pipeline import announcer, matching, positions, risk, settlement, validation
 from bourse.pipeline.errors import InvariantBroken
-from bourse.pipeline.ids import position
 from bourse.pipeline.outputs import Output, Record, Topic
 from bourse.pipeline.state import State
 from bourse.schemas import records
 from bourse.schemas.records import TransactionKind, WalletTransaction
-from bourse.schemas.units import INT64_MAX, TimeNs
+from bourse.schemas.units import TimeNs
 
 Handle: TypeAlias = Callable[[State, str, str, Record, TimeNs], list[Output]]
 """state, topic, cause (the input's event_id or position), record, and the input's own time -> outputs in order."""
-
-MILLISECOND_NS: Final = 10**6
 
 
 class Keyed(StrEnum):
@@ -372,42 +368,3 @@ def _stage_problems(flow: Sequence[Stage]) -> Iterator[str]:
             yield f"table {table}: State has no such table"
         if len(owners) > 1 and table not in SHARED_TABLES:
             yield f"table {table}: {owners} write it; give it one owner, or share it in SHARED_TABLES"
-
-
-def cause_of(record: Record, topic: str, partition: int, offset: int) -> str:
-    """Return the id that names a record as a cause: its own event_id, or its position if it came without one."""
-    event_id: str = getattr(record, "event_id", "")
-    return event_id or position(topic, partition, offset)
-
-
-def time_of(record: Record, timestamp_ms: int) -> TimeNs:
-    """Return a record's own time, or that of its Kafka timestamp if it has none."""
-    read_time = _TIMES.get(type(record))
-    if read_time is not None:
-        own_time: TimeNs = read_time(record)
-        if own_time > 0:
-            return own_time
-    return nanoseconds(timestamp_ms)
-
-
-def nanoseconds(timestamp_ms: int) -> TimeNs:
-    """Return a Kafka timestamp, whatever its producer wrote there, as a time that a record can hold."""
-    return TimeNs(min(max(0, timestamp_ms) * MILLISECOND_NS, INT64_MAX))
-
-
-def key_of(topic: TopicDefinition, record: Record) -> str | None:
-    """Return the key that a record must have, or None where any key will do."""
-    key: str | None = None if topic.key_field is None else getattr(record, topic.key_field)
-    return key
-
-
-def _time_field(record_type: type[Record]) -> str | None:
-    fields = ("sent_time_ns", "event_time_ns")
-    return next((field for field in fields if field in record_type.__struct_fields__), None)
-
-
-_TIMES: Final = {
-    topic.record_type: attrgetter(field)
-    for topic in _TOPICS
-    if (field := _time_field(topic.record_type)) is not None
-}

@@ -10,19 +10,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from bourse.pipeline.envelope import cause_of, key_of, nanoseconds, time_of
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.flow import (
-    STAGES,
-    TOPICS,
-    Read,
-    Stage,
-    TopicDefinition,
-    cause_of,
-    check_outputs,
-    key_of,
-    nanoseconds,
-    time_of,
-)
+from bourse.pipeline.flow import STAGES, TOPICS, Read, Stage, TopicDefinition, check_outputs
 from bourse.pipeline.ids import position
 from bourse.pipeline.letters import dead_letter
 from bourse.pipeline.outputs import Record, Topic

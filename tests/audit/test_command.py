@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from bourse.audit import Entry
 from bourse.cli.errors import CliError
 from bourse.cli.main import app
-from bourse.pipeline.flow import TOPICS, key_of
+from bourse.pipeline.envelope import key_of
+from bourse.pipeline.flow import TOPICS
 from bourse.schemas.jsonform import event_line
 from bourse.schemas.records import OrderStatus, Side, TimeInForce
 from bourse.settings import Settings

@@ -7,8 +7,9 @@ import pytest
 
 from bourse.cli import flow as document
 from bourse.pipeline import flow
+from bourse.pipeline.envelope import cause_of, key_of, time_of
 from bourse.pipeline.errors import InvariantBroken
-from bourse.pipeline.flow import STAGES, TOPICS, Keyed, Read, Stage, cause_of, hops, key_of, time_of
+from bourse.pipeline.flow import STAGES, TOPICS, Keyed, Read, Stage, hops
 from bourse.pipeline.outputs import Topic
 from bourse.schemas.records import (
     Account,

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from bourse.agents.wire import Wire
-from bourse.pipeline.flow import TOPICS, key_of
+from bourse.pipeline.envelope import key_of
+from bourse.pipeline.flow import TOPICS
 from bourse.pipeline.matching.pauses import MAX_EXTENSIONS
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent

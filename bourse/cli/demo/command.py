@@ -21,8 +21,8 @@ from bourse.cli.kafka import admin_client, partition_count
 from bourse.cli.publish import publish
 from bourse.cli.trading_day import trading_day
 from bourse.cli.up import up
+from bourse.pipeline.envelope import key_of
 from bourse.pipeline.flow import TOPICS as DEFINITIONS
-from bourse.pipeline.flow import key_of
 from bourse.schemas.jsonform import event_line
 from bourse.settings import Settings
 
