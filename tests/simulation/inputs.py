@@ -125,10 +125,12 @@ class InputWriter:
     def settlement(self) -> list[Input]:
         """Return the ticks that take every market past all settlement dates, those of trades that the ticks themselves bring too.
 
-        A tick ends a pause, perhaps with an auction, or extends its call.
+        A tick ends a pause, perhaps with an auction, or extends its call; and an auction sets off stops, which may begin another pause. So
+        markets close before the last ticks.
         """
-        rounds = MAX_EXTENSIONS + 2
-        return [self._sent(event) for _ in range(rounds) for event in self._writer.settle_everything()]
+        ticks = [event for _ in range(MAX_EXTENSIONS + 2) for event in self._writer.settle_everything()]
+        last = (*self._writer.close_everything(), *self._writer.settle_everything())
+        return [self._sent(event) for event in (*ticks, *last)]
 
     def _next(self) -> Input:
         if self._reopening:
