@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bourse.settings import PROJECT_ROOT
-from tests.mutants.bugs import BUGS, SIMULATOR, Bug
+from tests.mutants.bug import SIMULATOR, Bug
+from tests.mutants.bugs import BUGS
 
 MOST_SEEDS = 1_000
 MOST_SECONDS = 300

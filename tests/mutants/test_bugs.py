@@ -5,7 +5,8 @@ import ast
 import pytest
 
 from bourse.settings import PROJECT_ROOT
-from tests.mutants.bugs import BUGS, Bug
+from tests.mutants.bug import Bug
+from tests.mutants.bugs import BUGS
 
 FEWEST = 25
 
