@@ -10,7 +10,7 @@ a store without them would be wrong. The transaction's time-out bounds the wait.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
@@ -46,27 +46,15 @@ class Span:
 
 
 def starts(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
-    """Ask the broker for the first offset of `partitions`."""
-    return _list(admin, [(tp.topic, tp.partition) for tp in partitions], OffsetSpec.earliest())
+    """Ask the broker for the first offset of `partitions`.
 
-
-def spans(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], Span]:
-    """Ask the broker for first offset and high watermark (open transactions included) of `partitions`.
-
-    A leader that has been replaced and does not know it yet answers too, with an end of its own time.
+    Nobody is asked for the last one: a leader that has been replaced and does not know it yet answers too, with an end of its
+    own time. `TransactionalProducer.mark` tells.
     """
-    first = starts(admin, partitions)
-    last = _list(admin, list(first), OffsetSpec.latest())
-    return {key: Span(first[key], last[key]) for key in first}
-
-
-def _list(admin: AdminClient, keys: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
-    request = {TopicPartition(topic, partition): spec for topic, partition in keys}
+    request = {TopicPartition(tp.topic, tp.partition): OffsetSpec.earliest() for tp in partitions}
     tries = 0
     while True:
-        futures = admin.list_offsets(
-            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_ANSWER_SECONDS
-        )
+        futures = admin.list_offsets(request, request_timeout=_ANSWER_SECONDS)
         try:
             return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
         except KafkaException as error:

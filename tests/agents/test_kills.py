@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from bench.orders import market, orders, reference_data
 from bourse.audit import Equation
 from bourse.cli.kafka import admin_client
 from bourse.settings import Settings
-from bourse.streaming.restore import spans
 from tests.agents.proof import prove
 from tests.agents.workers import Workers
 
@@ -78,7 +78,8 @@ def set_offsets(settings: Settings) -> None:
         TopicPartition(tp.topic, tp.partition, min(100, tp.offset)) for tp in group.result().topic_partitions
     ]
     orders = [tp for tp in places if tp.topic == settings.topic("orders")]
-    orders[-1].offset = spans(admin, orders)[orders[-1].topic, orders[-1].partition].end
+    ahead = TopicPartition(orders[-1].topic, orders[-1].partition)
+    orders[-1].offset = admin.list_offsets({ahead: OffsetSpec.latest()})[ahead].result().offset
     (done,) = admin.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(settings.group, places)]
     ).values()

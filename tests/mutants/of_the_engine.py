@@ -141,8 +141,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "restoring ends at the last stable offset",
         _RESTORE,
-        "isolation_level=IsolationLevel.READ_UNCOMMITTED",
-        "isolation_level=IsolationLevel.READ_COMMITTED",
+        "self.position = max(self.position, message.offset() or 0)",
+        "self.position = self.target",
     ),
     bug(
         "restoring ends one record early",

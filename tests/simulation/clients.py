@@ -458,8 +458,8 @@ class Admin:
     def list_offsets(
         self,
         request: dict[TopicPartition, OffsetSpec],
-        isolation_level: IsolationLevel,
-        request_timeout: float,  # noqa: ARG002
+        isolation_level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+        request_timeout: float = 0,  # noqa: ARG002
     ) -> dict[TopicPartition, Any]:
         self._host.point("list_offsets")
         earliest, committed = OffsetSpec.earliest(), isolation_level is IsolationLevel.READ_COMMITTED

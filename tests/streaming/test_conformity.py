@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from bourse.streaming.config import EngineConfig
 from bourse.streaming.config import Member as KafkaMember
 from bourse.streaming.intake import Source, assign, begin_reading, consumer_settings, sources
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.producer import producer_settings
-from bourse.streaming.restore import spans
 from tests.simulation.choices import Choices
 from tests.simulation.clients import Admin, Consumer, Odds, Producer
 from tests.simulation.kafka import Clock, Kafka
@@ -56,7 +55,12 @@ class Cluster:
 
     def ends(self) -> int:
         admin = self.outside.admin({"bootstrap.servers": self.brokers})
-        return spans(admin, [TopicPartition(self.topic, 0)])[self.topic, 0].end
+        place = TopicPartition(self.topic, 0)
+        asked = admin.list_offsets(
+            {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED
+        )
+        end: int = asked[place].result().offset
+        return end
 
     def read(self) -> tuple[list[tuple[int, bytes | None]], int]:
         """Return offset and value of all that a reader of what is committed sees, and where it sees the end."""
