@@ -22,6 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import ClusterMetadata
 from mode.utils.logging import get_logger
 
+from bourse.streaming.asking import ANSWER_SECONDS, answers
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
@@ -181,7 +182,9 @@ class Engine:
 
     def _describe_changelog(self) -> str:
         topics = TopicCollection([self.config.changelog])
-        return str(self._admin.describe_topics(topics)[self.config.changelog].result().topic_id)
+        admin = self._admin
+        found = answers(admin, lambda: admin.describe_topics(topics, request_timeout=ANSWER_SECONDS))
+        return str(found[self.config.changelog].topic_id)
 
     # -- rebalancing: these run inside `_poll`, between cycles ----------------------------------------------------
 

@@ -13,28 +13,12 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from bourse.streaming.asking import ANSWER_SECONDS, answers
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import ChangelogTruncated, EngineError
 from bourse.streaming.stores import Change, PartitionStore
 
 _BATCH = 20_000
-_SECONDS = 30.0
-_ANSWER_SECONDS = 3.0
-"""A request to a leader that goes away waits this long, and the group with it, until it goes to the next one."""
-_TRIES = 100
-_PAUSE_SECONDS = 0.1
-_MOVING = frozenset(
-    {
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError._TIMED_OUT,  # noqa: SLF001  (librdkafka's names)
-        KafkaError._TRANSPORT,  # noqa: SLF001
-    }
-)
-"""What is answered while a partition's leader changes; nothing, by one that has just gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +36,8 @@ def starts(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tup
     own time. `TransactionalProducer.mark` tells.
     """
     request = {TopicPartition(tp.topic, tp.partition): OffsetSpec.earliest() for tp in partitions}
-    tries = 0
-    while True:
-        futures = admin.list_offsets(request, request_timeout=_ANSWER_SECONDS)
-        try:
-            return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
-        except KafkaException as error:
-            tries += 1
-            if error.args[0].code() not in _MOVING or tries == _TRIES:
-                raise
-        # By itself the client would go on asking the leader that it knows.
-        admin.poll(_PAUSE_SECONDS)
-        admin.list_topics(timeout=_SECONDS)
+    found = answers(admin, lambda: admin.list_offsets(request, request_timeout=ANSWER_SECONDS))
+    return {(tp.topic, tp.partition): result.offset for tp, result in found.items()}
 
 
 class Restoration:

@@ -451,7 +451,7 @@ class Admin:
         topics = {topic: SimpleNamespace(partitions=partitions) for topic in self._kafka.topics}
         return SimpleNamespace(topics=topics, cluster_id=self._kafka.cluster_id)
 
-    def describe_topics(self, topics: Any) -> dict[str, Any]:
+    def describe_topics(self, topics: Any, request_timeout: float) -> dict[str, Any]:  # noqa: ARG002
         names = [name for name in self._kafka.topics if name in topics.topic_names] if topics else []
         return {name: _done(SimpleNamespace(topic_id=f"id of {name}")) for name in names}
 
