@@ -143,9 +143,7 @@ class Engine:
         self._producer = self._take_over()
         self._consumer = self._outside.consumer(consumer_settings(self.config))
         self._intake = Intake(self._consumer, self.config)
-        self._consumer.subscribe(
-            self.config.polled, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._intake.subscribe(self._on_assign, self._on_revoke, self._on_lost)
 
     def _stop(self) -> None:
         self._producer.close()

@@ -5,7 +5,7 @@ Decides which errors of a fetch end the worker, and which are librdkafka telling
 # Kafka's clients type every answer as one that may be missing: a fetched message has its place.
 # pyright: reportArgumentType=false
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,6 +18,7 @@ from bourse.streaming.restore import starts
 
 logger = get_logger(__name__)
 
+Rebalancing = Callable[[Consumer, list[TopicPartition]], None]
 _CHUNK = 500
 _SECONDS = 30.0
 # A message's error carries its code, but not librdkafka's mark of a fatal one.
@@ -150,13 +151,49 @@ class Intake:
         """Offsets of the ends that were reached, by topic and partition, until somebody clears them."""
         self.is_idle = False
         """Whether the last poll brought nothing, not even an end."""
+        self._failure: Exception | None = None
+
+    def subscribe(self, on_assign: Rebalancing, on_revoke: Rebalancing, on_lost: Rebalancing) -> None:
+        """Join the group; polls call these, and raise what they raise."""
+        self._consumer.subscribe(
+            self._config.polled,
+            on_assign=self._kept(on_assign),
+            on_revoke=self._kept(on_revoke),
+            on_lost=self._kept(on_lost),
+        )
+
+    def _kept(self, callback: Rebalancing) -> Rebalancing:
+        """Return a callback whose error waits for the end of the poll.
+
+        An error of the client's own that leaves a callback through the client (2.16) is something that no handler catches: the
+        thread dies of it, and who waits for its call is told nothing.
+        """
+
+        def run(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            try:
+                callback(consumer, partitions)
+            except Exception as error:  # noqa: BLE001  (raised by the poll)
+                self._failure = error
+
+        return run
 
     def poll(self, seconds: float) -> list[Message]:
         """Wait so long for a first record, and return it with what else is there; rebalances happen in here.
 
         Raises:
             KafkaException: no poll will bring anything any more.
+            Exception: what a rebalance raised.
         """
+        try:
+            messages = self._poll(seconds)
+        except KafkaException as error:
+            raise self._failure or error from None
+        # Where a callback has failed to assign anything, the client has made up an assignment of its own.
+        if self._failure is not None:
+            raise self._failure
+        return messages
+
+    def _poll(self, seconds: float) -> list[Message]:
         # Asked for many at once, librdkafka waits the whole time for all of them.
         first = self._consumer.consume(1, seconds)
         self.is_idle = not first
