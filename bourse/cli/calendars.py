@@ -38,7 +38,10 @@ def load(file: Path) -> None:
     # Dates that money moves on: a wrong bit must not show as another date.
     if hashlib.sha256(body).digest() != digest:
         return
-    kept = msgspec.json.decode(body, type=Calendars)
+    try:
+        kept = msgspec.json.decode(body, type=Calendars)
+    except msgspec.DecodeError:  # whole, but of a program that writes it otherwise
+        return
     if (kept.library, kept.first, kept.last) == _bounds():
         calendar.remember(
             {market: [*map(dt.date.fromordinal, days)] for market, days in kept.sessions.items()}

@@ -45,7 +45,8 @@ def worker(
     from bourse.agents.build import create_app  # noqa: PLC0415
 
     app = create_app(settings, take_over)
-    ahead(partial(load_calendar, settings))
+    # Nobody asks what comes of it, so an error has to show by itself.
+    threading.Thread(target=load_calendar, args=(settings,), name="calendar", daemon=True).start()
     _write_port(settings, app.conf.web_port)
     try:
         Worker(
@@ -76,13 +77,16 @@ def load_calendar(settings: Settings) -> None:
 
     A trade that comes before it is there waits for it, as it would without this.
     """
-    file = _calendars(settings)
-    calendars.load(file)
-    market = Instrument("").market
-    if market not in calendar.known():
-        settlement_date(market, calendar.FIRST, 1)
-        calendars.save(file)
-    calm_collector()
+    try:
+        file = _calendars(settings)
+        calendars.load(file)
+        market = Instrument("").market
+        if market not in calendar.known():
+            settlement_date(market, calendar.FIRST, 1)
+            calendars.save(file)
+    finally:
+        # It was told to stop looking at the start, and must not stay so.
+        calm_collector()
 
 
 def _calendars(settings: Settings) -> Path:

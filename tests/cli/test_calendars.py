@@ -1,6 +1,7 @@
 """Calendars that are kept in a file are those of the library, or are not believed."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def test_a_file_with_a_wrong_bit_anywhere_is_not_believed(file: Path) -> None:
         assert calendar.known() == {}
     for shorter in (b"", content[:20], content[:-1]):
         file.write_bytes(shorter)
+        calendars.load(file)
+        assert calendar.known() == {}
+
+
+def test_a_whole_file_of_a_program_that_writes_it_otherwise_is_not_believed(file: Path) -> None:
+    for body in (b'{"library": 4}', b"{}", b"no json"):
+        file.write_bytes(hashlib.sha256(body).digest() + body)
         calendars.load(file)
         assert calendar.known() == {}
 
