@@ -1,4 +1,4 @@
-"""How far each topic is handled in what the other rows say, which the group's offsets in Kafka must not be behind.
+"""How far each topic is handled in what the other rows say, and how hops were carried: a partition is read from there on.
 
 Key: name of the topic in Kafka. Written by: the engine, with every cycle. Read also by: nobody else.
 """
