@@ -73,6 +73,7 @@ flow: setup  ## Write docs/flow.md from bourse/pipeline/flow.py
 compiled: setup  ## Translate what runs for every order to C, into .bourse/compiled (needs a C compiler)
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
 	cp -r bourse deploy samples pyproject.toml $(COMPILED)
+	$(BIN)/python -m bourse.schemas.translation >$(COMPILED)/bourse/schemas/translated.py
 	cd $(COMPILED) && $(CURDIR)/$(BIN)/mypyc $$(grep -v '^#' deploy/compiled.txt) >compile.log 2>&1 || { cat compile.log; exit 1; }
 	@echo "Workers use it with: PYTHONPATH=$(abspath $(COMPILED)) bourse up"
 

@@ -12,7 +12,7 @@ from bourse.schemas.definitions import Enum, Field, Primitive, PrimitiveName, Re
 from bourse.schemas.wire import DATE_BYTES, TIME_BYTES
 
 # Texts that repeat from record to record; every other text (ids above all) is as good as unique.
-_REPEATED_TEXTS: Final = frozenset(
+REPEATED_TEXTS: Final = frozenset(
     {
         "account_id",
         "asset",
@@ -91,7 +91,7 @@ def _piece(field: Field) -> str:
 def _primitive_piece(field: Field, name: PrimitiveName) -> str:
     match name:
         case "string":
-            return _memo(field, "strings") if field.name in _REPEATED_TEXTS else _sized(field, ".encode()")
+            return _memo(field, "strings") if field.name in REPEATED_TEXTS else _sized(field, ".encode()")
         case "bytes":
             return _sized(field, "")
         case "date" | "boolean":
@@ -226,7 +226,7 @@ def _value_lines(field: Field, target: str) -> tuple[str, ...]:
 def _primitive_lines(field: Field, name: PrimitiveName, target: str) -> tuple[str, ...]:
     match name:
         case "string":
-            repeats = field.name in _REPEATED_TEXTS
+            repeats = field.name in REPEATED_TEXTS
             return _sized_lines(
                 target, "decode_string", "texts[b[p+1:q]]" if repeats else "b[p+1:q].decode()"
             )

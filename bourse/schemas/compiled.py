@@ -1,11 +1,14 @@
 """The generated encoders and decoders, compiled, with what their text calls things by, and their errors in words.
 
+Where `make compiled` has translated them to C (`translation.py`), those are preferred: the same bytes, and the same refusals.
 Decides how a refusal names the field or the byte. Refuses to know schema ids: a header is bytes that somebody else chose.
 """
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Final, TypeVar, cast
 
 from bourse.schemas import records
@@ -22,6 +25,7 @@ from bourse.schemas.definitions import (
     parts,
 )
 from bourse.schemas.records import Record
+from bourse.schemas.translation import MODULE as TRANSLATED
 from bourse.schemas.wire import (
     DATE_BYTES,
     ENDS,
@@ -140,16 +144,25 @@ _PRIMITIVE_ENCODERS: Final[Mapping[str, object]] = {
 @cache
 def encoder_maker(definition: RecordDefinition) -> Callable[[bytes], Callable[[object], bytes]]:
     """Return the generated `make(header)` of an encoder."""
-    return cast(
-        "Callable[[bytes], Callable[[object], bytes]]", _run(encoder_source(definition), definition, "make")
+    made = _translated().get(f"encoder_of_{definition.name}") or _run(
+        encoder_source(definition), definition, "make"
     )
+    return cast("Callable[[bytes], Callable[[object], bytes]]", made)
 
 
 @cache
 def decoder_maker(definition: RecordDefinition) -> Callable[[bytes, Callable[..., Record]], object]:
     """Return the generated `make(header, foreign)` of a decoder."""
-    made = _run(decoder_source(definition), definition, "make")
+    made = _translated().get(f"decoder_of_{definition.name}") or _run(
+        decoder_source(definition), definition, "make"
+    )
     return cast("Callable[[bytes, Callable[..., Record]], object]", made)
+
+
+@cache
+def _translated() -> Mapping[str, object]:
+    """Return what there is in C, by name; nothing where this is not the copy that `make compiled` made."""
+    return vars(import_module(TRANSLATED)) if find_spec(TRANSLATED) else {}
 
 
 def _run(source: str, definition: RecordDefinition, result: str) -> object:

@@ -62,6 +62,21 @@ def test_compiled_stages_give_the_same_bytes(compiled: Path, events: Path) -> No
     assert outputs.count(b'"topic":"trades"') > 200
 
 
+def test_the_compiled_codec_passes_the_tests_of_the_codec(compiled: Path) -> None:
+    # Loaded before any test, the module that only the compiled package has makes that the one that they import.
+    plugin = "bourse.schemas.translated"
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, str(PROJECT_ROOT / "tests" / "schemas" / "test_codec.py")],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PYTHONPATH": str(compiled)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+
+
 def test_every_listed_module_is_compiled(compiled: Path) -> None:
     listed = [
         line for line in (PROJECT_ROOT / "deploy" / "compiled.txt").read_text().splitlines() if line[0] != "#"
