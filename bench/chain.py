@@ -55,7 +55,7 @@ class Chain:
         self._inner = {self.wire.names[topic] for topic in inner_topics()}
         self._runners: defaultdict[str, list[StageRunner]] = defaultdict(list)
         for stage in STAGES:
-            runner = StageRunner(self._timed(stage), self.wire, metrics)
+            runner = StageRunner(self._timed(stage), self.wire, metrics, inner_topics())
             for name in dict.fromkeys(self.wire.names[read.topic] for read in stage.reads):
                 self._runners[name].append(runner)
         self._waiting: defaultdict[str, list[frames.Record]] = defaultdict(list)

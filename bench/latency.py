@@ -1,6 +1,6 @@
 """Latency at an offered rate: from the moment an order is handed to the producer to a committed record at a reader.
 
-`python -m bench latency [--rate N] [--seconds N] [--workers N] [--partitions N] [--compiled]`
+`python -m bench latency [--rate N] [--seconds N] [--workers N] [--partitions N] [--compiled] [--together]`
 """
 
 import argparse
@@ -17,6 +17,7 @@ from bench.stack import Stack, add_code_option, publish, stack
 from bourse.agents.wire import Wire
 from bourse.schemas.records import Order
 from bourse.settings import PROJECT_ROOT, Settings
+from bourse.streaming.carry import Carry
 
 WARM_SECONDS = 5
 TOPICS = ("trades", "settlements")
@@ -80,10 +81,10 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def run(
-    rate: int, seconds: int, workers: int, partitions: int, code: Path = PROJECT_ROOT
+    rate: int, seconds: int, workers: int, partitions: int, carry: Carry, code: Path = PROJECT_ROOT
 ) -> dict[str, list[float]]:
     """Measure one run on a fresh broker, with workers from `code`."""
-    with stack(code, partitions=partitions) as made:
+    with stack(code, partitions=partitions, carry=carry) as made:
         wire = Wire(made.settings)
         for number in range(workers):
             made.start_worker(f"w{number}")
@@ -102,9 +103,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument(
+        "--together", action="store_true", help="every hop in memory, an order's whole way in one transaction"
+    )
     add_code_option(parser)
     chosen = parser.parse_args(arguments)
-    found = run(chosen.rate, chosen.seconds, chosen.workers, chosen.partitions, chosen.code)
+    carry = Carry.TOGETHER if chosen.together else Carry.MEMORY
+    found = run(chosen.rate, chosen.seconds, chosen.workers, chosen.partitions, carry, chosen.code)
     for topic, values in found.items():
         p50, p90, p99 = (percentile(values, share) for share in (0.5, 0.9, 0.99))
         print(

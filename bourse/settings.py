@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bourse.streaming.carry import Carry
 
 _PASSWORD = re.compile(r"^((?:[^:/@]*:)?(?://)?[^:/@]*:).*@")
 PREFIX = "BOURSE_"
@@ -91,9 +93,10 @@ class Settings(BaseSettings):
         max_length=64,
         description="Name of a worker, unique in its group and the same after a restart.",
     )
-    through_kafka: bool = Field(
-        default=False,
-        description="Send every hop through Kafka instead of handing over the ones that keep their key.",
+    carry: Carry = Field(
+        default=Carry.MEMORY,
+        description="Hops that are handed over in memory: those that keep their key (`memory`), none (`kafka`), or all (`together`: "
+        "soonest, one partition only, and all that one message causes has to fit in one transaction).",
     )
     cycle_max_records: int = Field(
         default=5000, ge=1, le=100_000, description="Most records that one transaction takes in."
@@ -135,6 +138,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @field_validator("carry")
+    @classmethod
+    def _together_in_one(cls, carry: Carry, info: ValidationInfo) -> Carry:
+        if carry is Carry.TOGETHER and info.data.get("partitions", 1) != 1:
+            msg = f"takes {environment_name('partitions')}=1"
+            raise ValueError(msg)
+        return carry
 
     @field_validator("broker")
     @classmethod

@@ -47,15 +47,20 @@ def reading_order() -> list[Topic]:
     return sorted(topics, key=lambda topic: topic is Topic.ORDERS)
 
 
-def inner_topics() -> set[Topic]:
-    """Return the topics whose records reach their reader in memory, unless every hop goes through Kafka."""
-    return {hop.topic for hop in hops() if hop.handed_over}
+def inner_topics() -> frozenset[Topic]:
+    """Return the topics that a stage writes under the key they are read under."""
+    return frozenset(hop.topic for hop in hops() if hop.handed_over)
 
 
-def shared_topics() -> set[Topic]:
+def crossing_topics() -> frozenset[Topic]:
+    """Return the topics that one stage writes for one other under another key; what concerns everybody is not one of them."""
+    return frozenset(hop.topic for hop in hops()) - inner_topics() - shared_topics()
+
+
+def shared_topics() -> frozenset[Topic]:
     """Return the topics that several stages read."""
     readers = Counter(read.topic for stage in STAGES for read in stage.reads)
-    return {topic for topic, stages in readers.items() if stages > 1}
+    return frozenset(topic for topic, stages in readers.items() if stages > 1)
 
 
 def create_app(settings: Settings, take_over: TakeOver | None = None) -> faust.App:
@@ -73,10 +78,11 @@ def create_app(settings: Settings, take_over: TakeOver | None = None) -> faust.A
         logging_config=logging_config(settings),
     )
     wire = Wire(settings)
-    configure(app, _engine_config(settings, wire), take_over=take_over)
-    metrics = StageMetrics()
+    config = _engine_config(settings, wire)
+    configure(app, config, take_over=take_over)
+    metrics, handed_over = StageMetrics(), {settings.contract_topic(name) for name in config.handed_over}
     for stage in stages(settings.partitions):
-        _add_agent(app, stage, StageRunner(stage, wire, metrics), settings)
+        _add_agent(app, stage, StageRunner(stage, wire, metrics, handed_over), settings)
     add_pages(app, settings)
     return app
 
@@ -92,8 +98,9 @@ def _engine_config(settings: Settings, wire: Wire) -> EngineConfig:
         topics=[settings.topic(name) for name in reading_order()],
         open_store=store,
         inner=frozenset(settings.topic(name) for name in inner_topics()),
+        crossing=frozenset(settings.topic(name) for name in crossing_topics()),
         shared=frozenset(settings.topic(name) for name in shared_topics()),
-        through_kafka=settings.through_kafka,
+        carry=settings.carry,
         max_records=settings.cycle_max_records,
         max_bytes=settings.cycle_max_bytes,
         session_timeout_ms=settings.session_timeout_ms,

@@ -1,7 +1,7 @@
 """One stage over frames: decode, decide, send; what cannot be decoded or belongs elsewhere becomes a dead letter."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -31,15 +31,16 @@ class Route(NamedTuple):
     comes_back: bool
 
 
-def routes(stage: Stage, wire: Wire) -> dict[Topic, Route]:
+def routes(stage: Stage, wire: Wire, handed_over: Container[str]) -> dict[Topic, Route]:
     """Return the route of every topic that `stage` writes."""
     reads = {(reader.name, read.topic): read for reader in stages(1) for read in reader.reads}
+    ours = {hop.topic: hop.reader for hop in hops() if hop.writer == stage.name}
     handed = {
-        hop.topic: reads[hop.reader, hop.topic].concerns or _every
-        for hop in hops()
-        if hop.writer == stage.name and hop.handed_over
+        topic: reads[reader, topic].concerns or _every
+        for topic, reader in ours.items()
+        if topic in handed_over
     }
-    back = {hop.topic for hop in hops() if hop.writer == stage.name and not hop.handed_over}
+    back = ours.keys() - handed.keys()
     return {topic: Route(wire.names[topic], handed.get(topic), topic in back) for topic in stage.writes}
 
 
@@ -50,12 +51,12 @@ def _every(_record: Record) -> bool:
 class StageRunner:
     """Takes frames through one stage."""
 
-    def __init__(self, stage: Stage, wire: Wire, metrics: StageMetrics) -> None:
-        """Run `stage` with this worker's `wire`."""
+    def __init__(self, stage: Stage, wire: Wire, metrics: StageMetrics, handed_over: Container[str]) -> None:
+        """Run `stage` with this worker's `wire`; `handed_over` has the topics whose records reach their reader in memory."""
         self.stage = stage
         self._wire = wire
         self._metrics = metrics
-        self._routes = routes(stage, wire)
+        self._routes = routes(stage, wire, handed_over)
         self._key_of = {
             name: attrgetter(topic.key_field) for name, topic in TOPICS.items() if topic.key_field is not None
         }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bourse.streaming.carry import Carry
 from bourse.streaming.outside import KAFKA, Outside
 from bourse.streaming.stores import StoreFactory
 
@@ -34,8 +35,8 @@ class EngineConfig:
     """Settings of one worker's engine.
 
     `topics` names every topic that an agent reads, in the order in which frames of one cycle are handled.
-    `inner` names those of them that are written under the key they are read under. Their records reach their
-    agent in memory, within the transaction that writes them, unless `through_kafka` sends every hop through Kafka.
+    `inner` names those of them that agents write under the key they are read under, `crossing` those that agents write under
+    another; `carry` says which of them reach their agent in memory.
     `shared` names those that several agents read: each record of them goes through all of its agents, and through what
     they hand over, before the next one does, so that no agent sees what another has made of a later record.
     """
@@ -46,22 +47,34 @@ class EngineConfig:
     topics: Sequence[str]
     open_store: StoreFactory
     inner: frozenset[str] = frozenset()
+    crossing: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()
-    through_kafka: bool = False
+    carry: Carry = Carry.MEMORY
     max_records: int = 5_000
     max_bytes: int = 4_000_000
     poll_seconds: float = 0.1
     session_timeout_ms: int = 6_000
 
+    def __post_init__(self) -> None:
+        """Refuse what would take records past the partition that they belong to."""
+        if self.carry is Carry.TOGETHER and self.partitions != 1:
+            msg = f"hops can be carried together in one partition only, not in {self.partitions}"
+            raise ValueError(msg)
+
+    def carried(self, carry: Carry) -> frozenset[str]:
+        """Return the topics whose records are handed over in memory in that mode."""
+        match carry:
+            case Carry.KAFKA:
+                return frozenset()
+            case Carry.MEMORY:
+                return self.inner
+            case Carry.TOGETHER:
+                return self.inner | self.crossing
+
     @property
     def handed_over(self) -> frozenset[str]:
         """Topics whose records are handed over in memory."""
-        return frozenset() if self.through_kafka else self.inner
-
-    @property
-    def mode(self) -> str:
-        """How inner hops are carried, as the rows of a partition say it."""
-        return "kafka" if self.through_kafka else "memory"
+        return self.carried(self.carry)
 
     @property
     def polled(self) -> list[str]:

@@ -351,7 +351,7 @@ class Engine:
         self._changelog_ends.clear()
         for partition in touched:
             ours = {topic: offset for (topic, p), offset in offsets.items() if p == partition}
-            self.stores[partition].note(Handled(ours, self.config.mode))
+            self.stores[partition].note(Handled(ours, self.config.carry))
         written = {partition: self._write_changelog(partition) for partition in touched}
         self._producer.commit()
         self._committed.update(offsets)

@@ -43,7 +43,7 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         # A static member: a worker that comes back under its name within the session takes its partitions up at
         # once, without a rebalance and without waiting for its ghost's session to end (KIP-345). In the other mode
         # it subscribes to other topics, so there it is another member.
-        "group.instance.id": f"{config.member.transactional_id}-{config.mode}",
+        "group.instance.id": f"{config.member.transactional_id}-{config.carry}",
         "enable.auto.commit": False,
         # It is told where to begin (`Source.begin`). A position that is gone must stop the worker, not send it somewhere else.
         "auto.offset.reset": "error",

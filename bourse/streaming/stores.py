@@ -25,7 +25,7 @@ class Handled:
     offsets: Mapping[str, int]
     """By topic, the offset of the first record that is not handled; a topic of which nothing was handled is missing."""
     mode: str
-    """How inner hops were carried meanwhile (`EngineConfig.mode`); nothing where nothing was handled."""
+    """How hops were carried meanwhile (`EngineConfig.carry`); nothing where nothing was handled."""
 
 
 class PartitionStore(Protocol):

@@ -1,11 +1,12 @@
-"""Changing how inner hops are carried, on live state: in memory, or through Kafka.
+"""Changing how hops are carried, on live state: in memory, or through Kafka.
 
-The rows of a partition say in which mode they came about. Going to Kafka, the inner topics are read from their
-ends on, since everything in them was handled in memory; going to memory, nothing of them may be waiting.
+The rows of a partition say in which mode they came about. A topic that goes to Kafka is read from its end on, since
+everything in it was handled in memory; of one that goes to memory, nothing may be waiting.
 """
 
 from confluent_kafka import Consumer, TopicPartition
 
+from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig
 from bourse.streaming.errors import ModeChangeRefused
 from bourse.streaming.producer import TransactionalProducer
@@ -26,22 +27,22 @@ def carry_over(
     Nothing where the partition's rows are of this mode already, or where there are none.
 
     Raises:
-        ModeChangeRefused: records of an inner topic were sent through Kafka and still wait.
-        TransactionFailed: the inner topics take no records, so that nobody knows their ends.
+        ModeChangeRefused: records of a topic were sent through Kafka and still wait.
+        TransactionFailed: the topics take no records, so that nobody knows their ends.
     """
-    if handled.mode in ("", config.mode):
+    if handled.mode in ("", config.carry):
         return {}
-    inner = [TopicPartition(topic, partition) for topic in sorted(config.inner)]
-    ends = {topic: end for (topic, _), end in producer.mark(inner).items()}
-    if config.through_kafka:
-        return {**handled.offsets, **ends}
+    before, now = config.carried(Carry(handled.mode)), config.handed_over
+    changing = [TopicPartition(topic, partition) for topic in sorted(before ^ now)]
+    ends = {topic: end for (topic, _), end in producer.mark(changing).items()}
+    to_memory = [tp for tp in changing if tp.topic in now]
     # The group's offsets also go past what is no record, such as the marks of whoever was refused before.
-    for tp in consumer.committed(inner, _SECONDS) if inner else []:
+    for tp in consumer.committed(to_memory, _SECONDS) if to_memory else []:
         waiting = ends[tp.topic] - max(tp.offset, handled.offsets.get(tp.topic, 0))
         if waiting > 0:
             msg = (
-                f"{waiting} offsets of {tp.topic}/{partition} wait to be handled: let workers that carry every "
-                "hop through Kafka drain the pipeline first, then change over"
+                f"{waiting} offsets of {tp.topic}/{partition} wait to be handled: let workers that carry hops as "
+                f"before ({handled.mode}) drain the pipeline first, then change over"
             )
             raise ModeChangeRefused(msg)
-    return dict(handled.offsets)
+    return {**handled.offsets, **{topic: ends[topic] for topic in sorted(before - now)}}

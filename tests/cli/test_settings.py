@@ -47,6 +47,7 @@ def test_topics_have_the_prefix_in_kafka_and_not_in_the_contract(monkeypatch: py
     [
         ("BOURSE_PARTITIONS", "many", "BOURSE_PARTITIONS=many: should be a valid integer"),
         ("BOURSE_PARTITIONS", "0", "BOURSE_PARTITIONS=0: should be greater than or equal to 1"),
+        ("BOURSE_CARRY", "together", "BOURSE_CARRY=together: takes BOURSE_PARTITIONS=1"),
         ("BOURSE_BROKER", "localhost", "BOURSE_BROKER=localhost: 'localhost' is not host:port"),
         ("BOURSE_BROKER", "a:9092,b:99999", "'b:99999' is not host:port"),
         ("BOURSE_SCHEMA_REGISTRY", "registry", "BOURSE_SCHEMA_REGISTRY=registry: should be a valid URL"),

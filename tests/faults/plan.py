@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from bourse.streaming.carry import Carry
+
 ORDERS: Final = 3_000
 FAULTS: Final = 5
 SOAK_RATE: Final = 100
@@ -40,7 +42,7 @@ class Plan:
     orders: int
     rate: int
     max_records: int
-    through_kafka: bool
+    carry: Carry
     steps: tuple[Step, ...]
 
     def write(self, file: Path) -> None:
@@ -66,14 +68,18 @@ class Kinds:
 def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS) -> Plan:
     """Return the seed's schedule; seeds in a row go round all kinds.
 
-    Of ten seeds in a row one has three brokers, one a long fault at its end, and one nothing but a fault that bears no other.
+    Of ten seeds in a row one has three brokers, one a long fault at its end, one nothing but a fault that bears no other, and one
+    carries each order through in one transaction, in its one partition.
     """
     chance = random.Random(seed)
     partitions = chance.choice((2, 2, 3, 4))
     picked = [kinds.anywhere[(seed * faults + n) * _STRIDE % len(kinds.anywhere)] for n in range(faults)]
     places = sorted(chance.uniform(_FIRST, _LAST) for _ in picked)
     workers, brokers, round_ = 2, 1, seed // 10
+    together = False
     match seed % 10:
+        case 1:
+            partitions, together = 1, True
         case 4:
             picked[-1] = kinds.long[round_ % len(kinds.long)]
         case 7:
@@ -84,15 +90,17 @@ def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS)
             ]
         case 9:
             picked, places, workers = [kinds.alone[round_ % len(kinds.alone)]], [1.0], 1
+    rate, max_records = orders // chance.choice((4, 8, 12, 16)), chance.choice((20, 200, 1_000, 5_000))
+    through_kafka = chance.random() < 0.25
     return Plan(
         seed=seed,
         partitions=partitions,
         workers=workers,
         brokers=brokers,
         orders=orders,
-        rate=orders // chance.choice((4, 8, 12, 16)),
-        max_records=chance.choice((20, 200, 1_000, 5_000)),
-        through_kafka=chance.random() < 0.25,
+        rate=rate,
+        max_records=max_records,
+        carry=Carry.TOGETHER if together else Carry.KAFKA if through_kafka else Carry.MEMORY,
         steps=tuple(
             Step(int(place * orders), kind, chance.randrange(2**31))
             for place, kind in zip(places, picked, strict=True)
@@ -116,6 +124,6 @@ def soak_of(seed: int, kinds: Sequence[str], minutes: int) -> Plan:
         orders=minutes * a_minute,
         rate=SOAK_RATE,
         max_records=5_000,
-        through_kafka=False,
+        carry=Carry.MEMORY,
         steps=tuple(steps),
     )

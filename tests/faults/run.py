@@ -112,7 +112,7 @@ def _market(plan: Plan, cluster: Cluster, folder: Path) -> Iterator[Settings]:
         "BOURSE_DATA_DIR": str(folder / own),
         "BOURSE_PARTITIONS": str(plan.partitions),
         "BOURSE_CYCLE_MAX_RECORDS": str(plan.max_records),
-        "BOURSE_THROUGH_KAFKA": str(plan.through_kafka),
+        "BOURSE_CARRY": plan.carry,
         "BOURSE_SESSION_TIMEOUT_MS": str(SESSION_MS),
         "BOURSE_TRANSACTION_TIMEOUT_MS": str(TRANSACTION_MS),
     }

@@ -153,14 +153,20 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "changing over forgets inner topics that were never read",
         _SWITCH,
-        "    for tp in consumer.committed(inner, _SECONDS) if inner else []:",
-        "    for tp in [tp for tp in consumer.committed(inner, _SECONDS) if tp.offset >= 0]:",
+        "    for tp in consumer.committed(to_memory, _SECONDS) if to_memory else []:",
+        "    for tp in [tp for tp in consumer.committed(to_memory, _SECONDS) if tp.offset >= 0]:",
     ),
     bug(
         "changing over reads again what was handed over",
         _SWITCH,
-        "        return {**handled.offsets, **ends}",
-        "        return dict(handled.offsets)",
+        "    return {**handled.offsets, **{topic: ends[topic] for topic in sorted(before - now)}}",
+        "    return dict(handled.offsets)",
+    ),
+    bug(
+        "changing over from one transaction reads again what crossed sides",
+        _SWITCH,
+        "for topic in sorted(before - now)}}",
+        "for topic in sorted((before - now) & config.inner)}}",
     ),
     bug(
         "changing over is not written down",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from bourse.streaming.carry import Carry
 from tests.simulation.choices import Choices
 from tests.simulation.kafka import FENCED, GroupMetadata, Kafka, Member, Outcome, Place, Transaction, refusal
 
@@ -46,7 +47,7 @@ class Host(Protocol):
     choices: Choices
     odds: Odds
     delivered: list[Any]
-    mode: str
+    carry: Carry
 
     def point(self, where: str) -> None:
         """Pass a point where the process may be killed or held up."""
@@ -323,7 +324,7 @@ class Producer:
         self._transaction = Transaction(self._identity, self._kafka.clock.seconds)
         # What agents are given from now on is what this transaction comes from.
         self._host.delivered = self._transaction.taken_in = []
-        self._transaction.mode = self._host.mode
+        self._transaction.carry = self._host.carry
 
     def produce(
         self,

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 
+from bourse.streaming.carry import Carry
+
 Place = tuple[str, int]
 """A topic and a partition."""
 
@@ -53,7 +55,7 @@ class Outcome(Enum):
 class Transaction:
     """A transaction, what was written in it, and the offsets it carries."""
 
-    __slots__ = ("began", "identity", "mode", "offsets", "outcome", "taken_in", "written")
+    __slots__ = ("began", "carry", "identity", "offsets", "outcome", "taken_in", "written")
 
     def __init__(self, identity: "Identity", began: float) -> None:
         self.identity = identity
@@ -63,7 +65,7 @@ class Transaction:
         self.written: list[tuple[Place, Entry]] = []
         self.taken_in: object = None
         """What the writer says that the transaction comes from; for whoever proves it afterwards."""
-        self.mode = ""
+        self.carry = Carry.MEMORY
         """How the writer says that it carries inner hops; likewise."""
 
 

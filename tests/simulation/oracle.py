@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from bourse.agents.build import inner_topics
 from bourse.audit import Auditor, Entry
 from bourse.audit.entries import TOPIC_RECORDS
 from bourse.pipeline.matching.naive import NaiveBook
@@ -19,16 +18,16 @@ from bourse.pipeline.outputs import Topic
 from bourse.pipeline.state import State
 from bourse.schemas.codec import DecodeError
 from bourse.schemas.records import SourceOffset
+from bourse.streaming.carry import Carry
 from bourse.streaming.frames import Record
 from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.state import TABLES
 from tests.simulation.kafka import Log, Transaction
-from tests.simulation.process import CHANGELOG, Delivered, Stages, stages_for
+from tests.simulation.process import CHANGELOG, Delivered, Stages, handed_over, stages_for
 from tests.simulation.world import Finding, World
 
 _RANK = {topic: rank for rank, topic in enumerate(TOPIC_RECORDS)}
 AUDITOR_SAYS = "the auditor says:"
-_INNER = frozenset(map(str, inner_topics()))
 
 
 def check(world: World) -> None:
@@ -67,13 +66,10 @@ def check_logs(world: World) -> None:
 def check_intake(world: World) -> None:
     """Each committed record of each topic that is read was taken in once, in order, by one committed transaction."""
     taken: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    in_memory: set[int] = set()
     for transaction in world.kafka.history:
         for delivered in _deliveries(transaction):
             place = (delivered.topic, delivered.partition)
             taken[place] += [record.offset for record in delivered.records]
-            if not delivered.through_kafka:
-                in_memory.add(id(transaction))
     for topic, partition in world.kafka.logs:
         if topic not in stages_for(world.plan.partitions).readers:
             continue
@@ -81,7 +77,7 @@ def check_intake(world: World) -> None:
         there = [
             offset
             for offset, entry in log.committed()
-            if topic not in _INNER or id(entry.transaction) not in in_memory
+            if entry.transaction is None or topic not in handed_over(entry.transaction.carry)
         ]
         found = taken[topic, partition]
         expect(
@@ -145,14 +141,14 @@ class PureRun:
         self._readers = stages.readers
         self._wire = stages.wire
         self._handed: dict[tuple[str, int], list[Record]] = {}
-        self._hands_over = False
+        self._handed_over: frozenset[str] = frozenset()
         self._handled: list[dict[str, SourceOffset]] = [{} for _ in range(partitions)]
 
     def cycle(self, deliveries: list[Delivered]) -> list[tuple[tuple[str, int], bytes | None, bytes | None]]:
         """Return what a cycle writes."""
         self.outputs = []
         for delivered in deliveries:
-            self._hands_over = not delivered.through_kafka
+            self._handed_over = handed_over(delivered.carry)
             self._run(delivered.topic, delivered.partition, delivered.records)
             while self._handed:
                 place = next(iter(self._handed))
@@ -162,10 +158,10 @@ class PureRun:
     def note(self, transaction: Transaction) -> None:
         """Take from a transaction how far its sources are handled; that it is so is `check_intake`'s matter."""
         for (topic, partition), offset in transaction.offsets.items():
-            self._handled[partition][topic] = SourceOffset(offset, transaction.mode)
+            self._handled[partition][topic] = SourceOffset(offset, transaction.carry)
 
     def hand_over(self, place: tuple[str, int], record: Record) -> None:
-        if self._hands_over:
+        if place[0] in self._handed_over:
             self._handed.setdefault(place, []).append(record)
 
     def _run(self, topic: str, partition: int, records: list[Record]) -> None:
@@ -190,7 +186,9 @@ class PureRun:
 
 def check_equal_to_the_pure_stages(world: World) -> None:
     """Outputs, changelog and stores are those of the stages without engine, tables, caches and faults."""
-    pure = PureRun(stages_for(world.plan.partitions), world.plan.partitions)
+    # These hand over all that any of them does.
+    stages = stages_for(world.plan.partitions, Carry.TOGETHER)
+    pure = PureRun(stages, world.plan.partitions)
     for transaction in world.kafka.history:
         written = [
             (place, entry.key, entry.value) for place, entry in transaction.written if place[0] != CHANGELOG

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException
 
-from bourse.agents.build import AGENTS, inner_topics, reading_order, shared_topics
+from bourse.agents.build import AGENTS, crossing_topics, inner_topics, reading_order, shared_topics
 from bourse.agents.runner import StageRunner
 from bourse.agents.wire import Wire
 from bourse.pipeline.flow import stages
 from bourse.settings import Settings
+from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.engine import Engine
 from bourse.streaming.errors import ModeChangeRefused, TransactionFailed
@@ -65,6 +66,17 @@ class Turns:
     def close(self) -> None: ...
 
 
+def handed_over(carry: Carry) -> frozenset[str]:
+    """Return the topics whose records reach their reader in memory."""
+    match carry:
+        case Carry.KAFKA:
+            return frozenset()
+        case Carry.MEMORY:
+            return frozenset(map(str, inner_topics()))
+        case Carry.TOGETHER:
+            return frozenset(map(str, inner_topics() | crossing_topics()))
+
+
 class Stages(NamedTuple):
     """The stages of a market with that many partitions, by the topics they read."""
 
@@ -73,10 +85,13 @@ class Stages(NamedTuple):
 
 
 @cache
-def stages_for(partitions: int) -> Stages:
+def stages_for(partitions: int, carry: Carry = Carry.MEMORY) -> Stages:
     """Return the stages; they remember nothing, so every process of every simulation has the same."""
     wire = Wire(Settings(partitions=partitions, schema_registry=None, topic_prefix=""))
-    runners = {stage.name: (stage, StageRunner(stage, wire, _Silent())) for stage in stages(partitions)}  # type: ignore[arg-type]
+    runners = {
+        stage.name: (stage, StageRunner(stage, wire, _Silent(), handed_over(carry)))
+        for stage in stages(partitions)
+    }  # type: ignore[arg-type]
     readers: dict[str, list[StageRunner]] = {topic: [] for topic in reading_order()}
     for name in AGENTS:
         stage, runner = runners[name]
@@ -91,17 +106,17 @@ class Delivered(NamedTuple):
     topic: str
     partition: int
     records: list[Record]
-    through_kafka: bool
+    carry: Carry
 
 
 class Process:
     """One start of one worker."""
 
-    def __init__(self, world: "World", name: str, folder: str, *, through_kafka: bool) -> None:
+    def __init__(self, world: "World", name: str, folder: str, carry: Carry) -> None:
         self.world = world
         self.name = name
         self.folder = folder
-        self.through_kafka = through_kafka
+        self.carry = carry
         self.kafka = world.kafka
         self.choices = world.choices
         self.odds = world.plan.clients
@@ -113,10 +128,9 @@ class Process:
         """Whether all of its threads are stopped, so that the group does not hear of it."""
         self.is_stopping = False
         self.error: Exception | None = None
-        self._stages = stages_for(world.plan.partitions)
+        self._stages = stages_for(world.plan.partitions, carry)
         self._consumers: list[Consumer] = []
         self.engine = Engine(self._config(), self._deliver, _Silent())  # type: ignore[arg-type]
-        self.mode = self.engine.config.mode
         self._life: Coroutine[None, None, None] = self._live()
 
     def step(self) -> None:
@@ -180,7 +194,7 @@ class Process:
         await _Step(lambda: None)
         records = list(frame)
         if records[0].passed is None:
-            self.delivered.append(Delivered(frame.topic, frame.partition, records, self.through_kafka))
+            self.delivered.append(Delivered(frame.topic, frame.partition, records, self.carry))
         for runner in self._stages.readers[frame.topic]:
             frame.finished = False
             runner.run(frame)
@@ -199,9 +213,10 @@ class Process:
             changelog=CHANGELOG,
             topics=[str(topic) for topic in reading_order()],
             open_store=store,
-            inner=frozenset(str(topic) for topic in inner_topics()),
+            inner=frozenset(map(str, inner_topics())),
+            crossing=frozenset(map(str, crossing_topics())),
             shared=frozenset(str(topic) for topic in shared_topics()),
-            through_kafka=self.through_kafka,
+            carry=self.carry,
             max_records=plan.max_records,
         )
 

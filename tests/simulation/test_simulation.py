@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from bourse.settings import PROJECT_ROOT
+from bourse.streaming.carry import Carry
 from bourse.tables.store import Store
 from tests.simulation import oracle
 from tests.simulation.choices import Choices
@@ -72,27 +73,37 @@ def never(_usual: float) -> float:
     return 0
 
 
-def a_quiet_plan(*, workers: int = 1, through_kafka: bool = False) -> Plan:
+def a_quiet_plan(*, workers: int = 1, carry: Carry = Carry.MEMORY, partitions: int = 2) -> Plan:
     """A plan without faults, so that a test can bring in its own."""
     plan = Plan(0)
-    plan.partitions, plan.workers, plan.max_records, plan.through_kafka = 2, workers, 5000, through_kafka
+    plan.partitions, plan.workers, plan.max_records, plan.carry = partitions, workers, 5000, carry
     plan.clients = Odds(never, never)
     plan.operators = plan.folders = plan.at_calls = plan.at_produce = ()
     return plan.with_inputs(Random(0), length=60)
 
 
-def test_records_that_were_never_read_keep_workers_from_changing_over() -> None:
-    # The inner topic had no committed offset at all, which was taken for nothing waiting: the records were lost.
-    world = World(a_quiet_plan(through_kafka=True), Choices(script={}))
+@pytest.mark.parametrize(
+    ("before", "after", "partitions", "topic"),
+    [
+        (Carry.KAFKA, Carry.MEMORY, 2, "validated"),
+        (Carry.MEMORY, Carry.TOGETHER, 1, "risk-approved"),
+        (Carry.KAFKA, Carry.TOGETHER, 1, "trades"),
+    ],
+)
+def test_records_that_were_never_read_keep_workers_from_changing_over(
+    before: Carry, after: Carry, partitions: int, topic: str
+) -> None:
+    # The topic had no committed offset at all, which was taken for nothing waiting: the records were lost.
+    world = World(a_quiet_plan(carry=before, partitions=partitions), Choices(script={}))
     with silence():
         with world.at_work():
             world.begin(world.plan.inputs)
-            while not any(world.kafka.logs["validated", p].end for p in range(2)):
+            while not any(world.kafka.logs[topic, p].end for p in range(partitions)):
                 world.step()
             (worker,) = world.processes
             worker.kill()
-            world.through_kafka = False
-            while not world.through_kafka:
+            world.carry = after
+            while world.carry is after:
                 world.step()
             world.come_to_rest()
             world.work_off(world.plan.at_the_end)

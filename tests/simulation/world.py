@@ -14,15 +14,16 @@ from typing import Any, Self
 
 import structlog
 
-from bourse.agents.build import inner_topics, reading_order
+from bourse.agents.build import reading_order
 from bourse.pipeline.flow import TOPICS
+from bourse.streaming.carry import Carry
 from bourse.streaming.errors import EngineError, ModeChangeRefused
 from tests.simulation import rocks
 from tests.simulation.choices import Choices
 from tests.simulation.clients import Odds
 from tests.simulation.inputs import Input, InputWriter
 from tests.simulation.kafka import Clock, Kafka
-from tests.simulation.process import CHANGELOG, EXPECTED, Process, stages_for
+from tests.simulation.process import CHANGELOG, EXPECTED, Process, handed_over, stages_for
 
 MONDAY_MS = 1_704_704_400_000
 """2024-01-08T09:00:00Z, which is also when the flow's orders say that they were sent."""
@@ -54,10 +55,12 @@ class Plan:
         self.is_gentle = dice.random() < GENTLE
         """Whether nothing happens that is a reason for a worker to stop by itself."""
         self.seed = seed
-        self.partitions = dice.choice((1, 2, 2, 3, 4))
+        self.partitions = dice.choice((1, 1, 2, 2, 3, 4))
         self.workers = dice.choice((1, 2, 2, 3))
         self.max_records = dice.choice((1, 3, 10, 5000))
-        self.through_kafka = dice.random() < 0.2
+        self.ways = tuple(Carry) if self.partitions == 1 else (Carry.MEMORY, Carry.KAFKA)
+        """The ways of carrying hops that workers may have; the first of them more often than another."""
+        self.carry = dice.choice(self.ways) if dice.random() < 0.2 * len(self.ways) else Carry.MEMORY
         self.faults = 40 if self.is_gentle else dice.choice((0, 5, 15, 40))
         """How many times processes may die or be held up, so that the day comes to its end."""
         pauses = 0.05 if self.is_gentle else chance(0.01)
@@ -65,7 +68,8 @@ class Plan:
         """Chances to die, pause or freeze at a client's call or a write to disk."""
         self.at_produce = tuple(odds / 10 for odds in self.at_calls)
         stops = 0.01 if self.is_gentle else chance(0.002)
-        self.operators = (stops, deadly(0.001), chance(0.005), chance(0.005), deadly(0.001), deadly(0.001))
+        changes = deadly(0.002 * len(self.ways))
+        self.operators = (stops, deadly(0.001), chance(0.005), chance(0.005), changes, deadly(0.001))
         self.folders = (chance(0.1), chance(0.2))
         self.clients = Odds(chance, deadly)
         self.with_inputs(dice, dice.choice((10, 30, 60, 100, 200)), chance(0.05))
@@ -89,7 +93,7 @@ class World:
         self.kafka = Kafka([*map(str, TOPICS), CHANGELOG], plan.partitions, self.clock)
         self.disk = rocks.Disk(self.clock.wall_seconds)
         self.disk.about_to_write = self._at_disk
-        self.through_kafka = plan.through_kafka
+        self.carry = plan.carry
         self.processes: list[Process] = []
         self.sent: list[Input] = []
         self.steps = 0
@@ -102,9 +106,9 @@ class World:
         self._faults_left = plan.faults
         self._turn = 0
         topics = [str(topic) for topic in reading_order()]
-        inner = {str(topic) for topic in inner_topics()}
-        self._outer = [topic for topic in topics if topic not in inner]
-        self._polled = {True: topics, False: self._outer}
+        self._polled = {
+            carry: [topic for topic in topics if topic not in handed_over(carry)] for carry in Carry
+        }
 
     def run(self) -> None:
         """Run the day, let everything come to rest, settle, and come to rest again."""
@@ -199,8 +203,8 @@ class World:
 
     def _begin(self, name: str, folder: str) -> None:
         self.starts += 1
-        self.say(f"{name} starts in {folder}{' through Kafka' if self.through_kafka else ''}")
-        self.processes.append(Process(self, name, folder, through_kafka=self.through_kafka))
+        self.say(f"{name} starts in {folder}, hops by {self.carry}")
+        self.processes.append(Process(self, name, folder, self.carry))
 
     def _operate(self, what: int) -> None:
         if what == COMPACTS:
@@ -208,7 +212,8 @@ class World:
             for partition in range(self.plan.partitions):
                 self.kafka.logs[CHANGELOG, partition].compact()
         elif what == CHANGES_OVER and self._take_fault():
-            self._change_over(through_kafka=not self.through_kafka)
+            others = [carry for carry in self.plan.ways if carry is not self.carry]
+            self._change_over(others[self.choices.below(len(others))])
         elif what == FORGETS and self._take_fault():
             self._forget()
         elif self.processes:
@@ -223,12 +228,12 @@ class World:
         elif what == BACKS_UP:
             self._backups[process.folder] = self.disk.copy(process.folder)
 
-    def _change_over(self, *, through_kafka: bool) -> None:
-        """Start workers in the other mode from now on, one after the other."""
-        self.say(f"hops go {'through Kafka' if through_kafka else 'in memory'} from now on")
-        self.through_kafka = through_kafka
+    def _change_over(self, carry: Carry) -> None:
+        """Start workers that carry hops in that way from now on, one after the other."""
+        self.say(f"hops are carried by {carry} from now on")
+        self.carry = carry
         for process in self.processes:
-            if process.through_kafka != through_kafka:
+            if process.carry is not carry:
                 process.is_stopping = True
 
     def _forget(self) -> None:
@@ -296,7 +301,8 @@ class World:
         self.errors.append(f"{process.name} stops: {type(error).__name__}: {error}")
         self.say(self.errors[-1])
         if isinstance(error, ModeChangeRefused):
-            self._change_over(through_kafka=True)
+            # The one way that is never refused.
+            self._change_over(Carry.KAFKA)
         elif not isinstance(error, EXPECTED) and not self._is_mixture(error):
             raise Finding("".join(traceback.format_exception(error)))
 
@@ -315,7 +321,7 @@ class World:
         offsets = kafka.group.offsets
         return all(
             offsets.get((topic, partition), 0) == kafka.logs[topic, partition].end
-            for topic in self._polled[self.through_kafka]
+            for topic in self._polled[self.carry]
             for partition in range(self.plan.partitions)
         )
 
@@ -338,7 +344,7 @@ class World:
         behind = [
             f"{place[0]}/{place[1]} at {offsets.get(place, 0)} of {log.end}"
             for place, log in self.kafka.logs.items()
-            if place[0] in self._polled[self.through_kafka] and offsets.get(place, 0) != log.end
+            if place[0] in self._polled[self.carry] and offsets.get(place, 0) != log.end
         ]
         return f"{behind}, {len(self._waiting)} inputs wait, {len(self.kafka.markers)} markers, down: {self._down}"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
+from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.intake import consumer_settings
 from bourse.streaming.producer import producer_settings
@@ -40,4 +41,4 @@ def test_the_consumer_sees_what_is_committed_and_commits_nothing_by_itself() -> 
 def test_a_member_comes_back_under_its_name_and_is_another_in_the_other_mode() -> None:
     first = consumer_settings(CONFIG)["group.instance.id"]
     assert first == consumer_settings(replace(CONFIG))["group.instance.id"]
-    assert first != consumer_settings(replace(CONFIG, through_kafka=True))["group.instance.id"]
+    assert first != consumer_settings(replace(CONFIG, carry=Carry.KAFKA))["group.instance.id"]

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig
 from bourse.streaming.config import Member as KafkaMember
 from bourse.streaming.intake import Source, assign, begin_reading, consumer_settings, sources
@@ -126,7 +127,7 @@ class Calm:
         self.choices = Choices(script={})
         self.odds = Odds(lambda _usual: 0, lambda _usual: 0)
         self.delivered: list[Any] = []
-        self.mode = "memory"
+        self.carry = Carry.MEMORY
 
     def point(self, _where: str) -> None: ...
 

@@ -3,10 +3,13 @@
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bourse.streaming.carry import Carry
+from bourse.streaming.config import EngineConfig, Member
 from tests.faults.kills import ENGINE, run
 from tests.streaming.toy import Reader, Toy
 
@@ -72,42 +75,64 @@ def test_an_agent_that_raises_stops_the_worker_before_anything_is_committed(toy:
     assert toy.workers["w0"].wait(30) == 70
 
 
-def test_every_hop_through_kafka_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
+def test_every_way_of_carrying_hops_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
     outputs = []
-    for through_kafka in (False, True):
-        toy = Toy(broker, tmp_path / str(through_kafka), partitions=1)
+    for carry in Carry:
+        toy = Toy(broker, tmp_path / carry, partitions=1)
         reader = toy.totals()
         try:
             toy.publish(range(5_000))
-            toy.start("w0", through_kafka=through_kafka)
+            toy.start("w0", carry=carry)
             assert reader.read_until(5_000) == 5_000
             ids = [name.partition("-numbers")[2] for name in reader.ids]
             outputs.append((ids, reader.last.keys(), [v["total"] for v in reader.last.values()]))
         finally:
             reader.close()
             toy.stop_all()
-    assert outputs[0] == outputs[1]
+    assert outputs[0] == outputs[1] == outputs[2]
 
 
-def test_the_way_of_carrying_hops_changes_on_live_state(toy: Toy, totals: Reader) -> None:
-    for round_, through_kafka in enumerate((False, True, False)):
-        toy.publish(range(round_ * 5_000, (round_ + 1) * 5_000))
-        toy.start("w0", through_kafka=through_kafka)
-        assert totals.read_until((round_ + 1) * 5_000) == (round_ + 1) * 5_000
-        time.sleep(1)  # long enough for an idle worker to commit past the last control record
-        assert toy.stop("w0") == 0
-    assert_exact(totals, range(15_000))
+def test_the_way_of_carrying_hops_changes_on_live_state(broker: str, tmp_path: Path) -> None:
+    # From each way to each other one.
+    ways = (
+        Carry.MEMORY,
+        Carry.KAFKA,
+        Carry.TOGETHER,
+        Carry.MEMORY,
+        Carry.TOGETHER,
+        Carry.KAFKA,
+        Carry.MEMORY,
+    )
+    toy = Toy(broker, tmp_path, partitions=1)
+    totals = toy.totals()
+    try:
+        for round_, carry in enumerate(ways):
+            toy.publish(range(round_ * 2_000, (round_ + 1) * 2_000))
+            toy.start("w0", carry=carry)
+            assert totals.read_until((round_ + 1) * 2_000) == (round_ + 1) * 2_000
+            time.sleep(1)  # long enough for an idle worker to commit past the last control record
+            assert toy.stop("w0") == 0
+        assert_exact(totals, range(2_000 * len(ways)))
+    finally:
+        totals.close()
+        toy.stop_all()
+
+
+def test_hops_are_carried_together_in_one_partition_only() -> None:
+    config = EngineConfig(Member("b", "g", "w"), 1, "c", ["a"], open_store=lambda _identity: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ValueError, match="in one partition only, not in 2"):
+        replace(config, partitions=2, carry=Carry.TOGETHER)
 
 
 def test_the_way_back_is_refused_while_records_wait(toy: Toy, totals: Reader) -> None:
     toy.publish(range(COUNT))
-    toy.start("w0", through_kafka=True, TOY_MAX_RECORDS="50")
+    toy.start("w0", carry=Carry.KAFKA, TOY_MAX_RECORDS="50")
     assert totals.read_until(100) >= 100
     toy.kill("w0")
-    toy.start("w0", through_kafka=False)
+    toy.start("w0", carry=Carry.MEMORY)
     assert toy.workers["w0"].wait(30) == 70
     assert "wait to be handled" in toy.log("w0").read_text()
-    toy.start("w0", through_kafka=True)
+    toy.start("w0", carry=Carry.KAFKA)
     totals.read_until(COUNT)
     assert_exact(totals, range(COUNT))
 

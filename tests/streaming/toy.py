@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.settings import PROJECT_ROOT
+from bourse.streaming.carry import Carry
 
 HERE = Path(__file__).parent
 COMPACTED = {"cleanup.policy": "compact"}
@@ -60,7 +61,7 @@ class Toy:
         producer.flush()
 
     def start(
-        self, worker: str, *, through_kafka: bool = False, app: str = "toy_app", **settings: str
+        self, worker: str, *, carry: Carry = Carry.MEMORY, app: str = "toy_app", **settings: str
     ) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
@@ -69,7 +70,7 @@ class Toy:
             "TOY_BROKER": self.broker,
             "TOY_DATA": str(self.folder / worker),
             "TOY_WORKER": worker,
-            "TOY_THROUGH_KAFKA": "1" if through_kafka else "0",
+            "TOY_CARRY": carry,
             "PYTHONPATH": os.pathsep.join((str(HERE), str(PROJECT_ROOT))),
             **settings,
         }

@@ -11,6 +11,7 @@ from typing import Any
 import faust
 import msgspec
 
+from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.frames import Frame
 from bourse.streaming.partitioner import Partitioner
@@ -63,7 +64,8 @@ configure(
         topics=[NUMBERS, SUMS, ROUTED],
         open_store=open_store,
         inner=frozenset({SUMS}),
-        through_kafka=os.environ.get("TOY_THROUGH_KAFKA") == "1",
+        crossing=frozenset({ROUTED}),
+        carry=Carry(os.environ["TOY_CARRY"]),
         max_records=int(os.environ.get("TOY_MAX_RECORDS", "200")),
     ),
 )
@@ -102,14 +104,14 @@ async def route(frames: Any) -> None:
         for record in frame:
             value = record.passed or json.loads(record.value)
             key = f"n{value['number'] % 7}"
-            frame.send(ROUTED, key.encode(), json.dumps(value).encode(), partition_of[key])
+            frame.send(ROUTED, key.encode(), json.dumps(value).encode(), partition_of[key], passed=value)
 
 
 @app.agent(app.topic(ROUTED, schema=frame_schema()))
 async def total(frames: Any) -> None:
     async for frame in frames:
         for record in frame:
-            value = json.loads(record.value)
+            value = record.passed or json.loads(record.value)
             row = add(frame, "totals", record.key.decode(), value["number"])
             out = {"id": value["id"], "count": row.count, "total": row.total}
             frame.send(TOTALS, record.key, json.dumps(out).encode(), frame.partition)
