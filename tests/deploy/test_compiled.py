@@ -28,7 +28,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = subprocess.run(
         command,
         cwd=PROJECT_ROOT,
-        env=os.environ | {"MYPYC_OPT_LEVEL": "0"},
+        env=os.environ | {"MYPYC_OPT_LEVEL": "0", "MYPYC_DEBUG_LEVEL": "0"},
         capture_output=True,
         text=True,
         check=False,
@@ -66,6 +66,8 @@ def test_the_compiled_codec_passes_the_tests_of_the_codec(compiled: Path) -> Non
     # Loaded before any test, the module that only the compiled package has makes that the one that they import.
     plugin = "bourse.schemas.translated"
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider"]
+    # Earlier versions are fastavro's to read, in C as in Python.
+    command += ["-k", "not earlier_versions"]
     run = subprocess.run(
         [*command, str(PROJECT_ROOT / "tests" / "schemas" / "test_codec.py")],
         cwd=PROJECT_ROOT,
