@@ -38,15 +38,6 @@ def _put(writer: BytesWriter, number: i64) -> None:
     writer.append(u8(zigzag))
 
 
-def put_nullable_long(writer: BytesWriter, number: object) -> None:
-    """Write the branch of a union with null, and the number if there is one."""
-    if number is None:
-        writer.append(u8(0))
-    else:
-        writer.append(u8(2))
-        put_long(writer, number)
-
-
 def put_string(writer: BytesWriter, text: str) -> None:
     """Write the length and the UTF-8 bytes of a text."""
     encoded = text.encode()
@@ -54,28 +45,10 @@ def put_string(writer: BytesWriter, text: str) -> None:
     writer.write(encoded)
 
 
-def put_nullable_string(writer: BytesWriter, text: str | None) -> None:
-    """Write the branch of a union with null, and the text if there is one."""
-    if text is None:
-        writer.append(u8(0))
-    else:
-        writer.append(u8(2))
-        put_string(writer, text)
-
-
 def put_bytes(writer: BytesWriter, value: bytes) -> None:
     """Write the length and the bytes."""
     _put(writer, len(value))
     writer.write(value)
-
-
-def put_nullable_bytes(writer: BytesWriter, value: bytes | None) -> None:
-    """Write the branch of a union with null, and the bytes if there are any."""
-    if value is None:
-        writer.append(u8(0))
-    else:
-        writer.append(u8(2))
-        put_bytes(writer, value)
 
 
 def put_boolean(writer: BytesWriter, value: object) -> None:
@@ -145,10 +118,8 @@ def get_array(
         if count < 0:  # A block with its size in bytes, for readers that skip it.
             count = -count
             _, place = get_long(data, place)
-        left = count
-        while left > 0:
+        for _ in range(count):
             item, place = decode(data, place)
             items.append(item)
-            left -= 1
         if count == 0:
             return tuple(items), place

@@ -44,9 +44,6 @@ from bourse.schemas.native import (
     put_boolean,
     put_bytes,
     put_long,
-    put_nullable_bytes,
-    put_nullable_long,
-    put_nullable_string,
     put_string,
 )
 from bourse.schemas.records import {records}
@@ -96,8 +93,6 @@ def _put_lines(fields: Iterable[Field]) -> Iterator[str]:
         value = f"t[{place}]"
         if not field.nullable:
             yield from _put_value_lines(field, value)
-        elif isinstance(field.type, Primitive) and field.type.name in {"string", "bytes", "long"}:
-            yield f"put_nullable_{field.type.name}(w, {value})"
         else:
             yield f"if {value} is None:"
             yield "    w.append(u8(0))"
