@@ -78,9 +78,8 @@ def create_app(settings: Settings, take_over: TakeOver | None = None) -> faust.A
         logging_config=logging_config(settings),
     )
     wire = Wire(settings)
-    config = _engine_config(settings, wire)
-    configure(app, config, take_over=take_over)
-    metrics, handed_over = StageMetrics(), {settings.contract_topic(name) for name in config.handed_over}
+    configure(app, _engine_config(settings, wire), take_over=take_over)
+    metrics, handed_over = StageMetrics(), settings.carry.in_memory(inner_topics(), crossing_topics())
     for stage in stages(settings.partitions):
         _add_agent(app, stage, StageRunner(stage, wire, metrics, handed_over), settings)
     add_pages(app, settings)

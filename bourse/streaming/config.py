@@ -61,20 +61,10 @@ class EngineConfig:
             msg = f"hops can be carried together in one partition only, not in {self.partitions}"
             raise ValueError(msg)
 
-    def carried(self, carry: Carry) -> frozenset[str]:
-        """Return the topics whose records are handed over in memory in that mode."""
-        match carry:
-            case Carry.KAFKA:
-                return frozenset()
-            case Carry.MEMORY:
-                return self.inner
-            case Carry.TOGETHER:
-                return self.inner | self.crossing
-
     @property
     def handed_over(self) -> frozenset[str]:
         """Topics whose records are handed over in memory."""
-        return self.carried(self.carry)
+        return self.carry.in_memory(self.inner, self.crossing)
 
     @property
     def polled(self) -> list[str]:

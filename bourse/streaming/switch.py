@@ -32,7 +32,7 @@ def carry_over(
     """
     if handled.mode in ("", config.carry):
         return {}
-    before, now = config.carried(Carry(handled.mode)), config.handed_over
+    before, now = Carry(handled.mode).in_memory(config.inner, config.crossing), config.handed_over
     changing = [TopicPartition(topic, partition) for topic in sorted(before ^ now)]
     ends = {topic: end for (topic, _), end in producer.mark(changing).items()}
     to_memory = [tp for tp in changing if tp.topic in now]

@@ -66,7 +66,7 @@ class Transaction:
         self.taken_in: object = None
         """What the writer says that the transaction comes from; for whoever proves it afterwards."""
         self.carry = Carry.MEMORY
-        """How the writer says that it carries inner hops; likewise."""
+        """How the writer says that it carries hops; likewise."""
 
 
 class Entry(NamedTuple):

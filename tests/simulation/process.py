@@ -68,13 +68,7 @@ class Turns:
 
 def handed_over(carry: Carry) -> frozenset[str]:
     """Return the topics whose records reach their reader in memory."""
-    match carry:
-        case Carry.KAFKA:
-            return frozenset()
-        case Carry.MEMORY:
-            return frozenset(map(str, inner_topics()))
-        case Carry.TOGETHER:
-            return frozenset(map(str, inner_topics() | crossing_topics()))
+    return frozenset(map(str, carry.in_memory(inner_topics(), crossing_topics())))
 
 
 class Stages(NamedTuple):
@@ -89,9 +83,9 @@ def stages_for(partitions: int, carry: Carry = Carry.MEMORY) -> Stages:
     """Return the stages; they remember nothing, so every process of every simulation has the same."""
     wire = Wire(Settings(partitions=partitions, schema_registry=None, topic_prefix=""))
     runners = {
-        stage.name: (stage, StageRunner(stage, wire, _Silent(), handed_over(carry)))
+        stage.name: (stage, StageRunner(stage, wire, _Silent(), handed_over(carry)))  # type: ignore[arg-type]
         for stage in stages(partitions)
-    }  # type: ignore[arg-type]
+    }
     readers: dict[str, list[StageRunner]] = {topic: [] for topic in reading_order()}
     for name in AGENTS:
         stage, runner = runners[name]
