@@ -76,10 +76,9 @@ def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS)
     picked = [kinds.anywhere[(seed * faults + n) * _STRIDE % len(kinds.anywhere)] for n in range(faults)]
     places = sorted(chance.uniform(_FIRST, _LAST) for _ in picked)
     workers, brokers, round_ = 2, 1, seed // 10
-    together = False
     match seed % 10:
         case 1:
-            partitions, together = 1, True
+            partitions = 1
         case 4:
             picked[-1] = kinds.long[round_ % len(kinds.long)]
         case 7:
@@ -100,7 +99,7 @@ def plan_of(seed: int, kinds: Kinds, orders: int = ORDERS, faults: int = FAULTS)
         orders=orders,
         rate=rate,
         max_records=max_records,
-        carry=Carry.TOGETHER if together else Carry.KAFKA if through_kafka else Carry.MEMORY,
+        carry=Carry.TOGETHER if partitions == 1 else Carry.KAFKA if through_kafka else Carry.MEMORY,
         steps=tuple(
             Step(int(place * orders), kind, chance.randrange(2**31))
             for place, kind in zip(places, picked, strict=True)
