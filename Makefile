@@ -72,13 +72,14 @@ flow: setup  ## Write docs/flow.md from bourse/pipeline/flow.py
 
 compiled: setup  ## Translate what runs for every order to C, into .bourse/compiled (needs a C compiler)
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
-	cp -r bourse deploy samples pyproject.toml $(COMPILED)
+	cp -r bourse bench deploy samples pyproject.toml $(COMPILED)
 	$(BIN)/python -m bourse.schemas.translation >$(COMPILED)/bourse/schemas/translated.py
 	cd $(COMPILED) && $(CURDIR)/$(BIN)/mypyc $$(grep -v '^#' deploy/compiled.txt) >compile.log 2>&1 || { cat compile.log; exit 1; }
 	@echo "Workers use it with: PYTHONPATH=$(abspath $(COMPILED)) bourse up"
 
 bench: compiled  ## Measure throughput, latency, restore and memory (takes minutes)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench book --compiled
 
 lock: setup  ## Resolve both locks anew from pyproject.toml
 	$(BIN)/python -m piptools compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe \

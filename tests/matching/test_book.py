@@ -121,7 +121,7 @@ class TestAnyBook:
             assert first is not None
             assert book.first_within(side, Price(price)) == first
             assert book.first_within(side, Price(beyond)) is None
-            book.take(first)
+            book.remove(first.order_id)
             assert book.first(side) is book.first_within(side, Price(price)) is None
 
     def test_a_partly_filled_order_keeps_its_place(self, make: Callable[[], AnyBook]) -> None:
@@ -273,8 +273,8 @@ class BothBooks(RuleBasedStateMachine):
         first = self.naive.first_within(side, limit)
         assert self.fast.first_within(side, limit) == first
         if first is not None:
-            self.fast.take(first)
-            self.naive.take(first)
+            self.fast.remove(first.order_id)
+            self.naive.remove(first.order_id)
 
     @invariant()
     def look_the_same(self) -> None:

@@ -21,8 +21,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "last in, first out at a price",
         _BOOK,
-        "        level.queue.append(place)",
-        "        level.queue.appendleft(place)",
+        "        self.queue.append(place)",
+        "        self.queue.insert(self.head, place)",
     ),
     bug(
         "prices that are equal do not cross",
@@ -33,8 +33,10 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "a partly filled order goes to the end of its queue",
         _BOOK,
-        "        if after.sequence != order.sequence:\n",
-        "        if level.orders > 1:\n",
+        "            level.change(front, after, leaves - hidden)\n",
+        "            level.leave(front)\n"
+        "            front = self.places[order.order_id] = Place(after, front.is_buy, leaves - hidden)\n"
+        "            level.join(front)\n",
     ),
     bug(
         "trades are at the aggressor's price",

@@ -95,9 +95,9 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
 
 def execute(turn: Turn, order: RestingOrder) -> tuple[RestingOrder, ReleaseReason | None]:
     """Trade an order that is not in the book as far as it goes; return what is left, and why it may not go on."""
-    first_within, against, limit = turn.book.first_within, OPPOSITE[order.side], order.price
+    book, against, limit = turn.book, OPPOSITE[order.side], order.price
     lowest, highest = turn.band()
-    while order.leaves_quantity and (maker := first_within(against, limit)) is not None:
+    while order.leaves_quantity and (maker := book.first_within(against, limit)) is not None:
         if not lowest <= maker.price <= highest:
             pauses.begin(turn)
             return order, ReleaseReason.PAUSED

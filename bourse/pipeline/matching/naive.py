@@ -94,10 +94,6 @@ class NaiveBook:
         """Take an order out of the book and return it."""
         return self.orders.pop(self._place(order_id))
 
-    def take(self, order: RestingOrder) -> None:
-        """Take out an order that is filled."""
-        self.remove(order.order_id)
-
     def amend(self, order: RestingOrder) -> None:
         """Put a changed order in the place of the one with its id."""
         self.orders[self._place(order.order_id)] = order

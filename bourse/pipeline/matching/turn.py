@@ -253,7 +253,7 @@ class Turn:
         self.market_data.touch(order)
         key = pair_key(self.symbol, order.order_id)
         if quantity == order.leaves_quantity:
-            self.book.take(order)
+            self.book.remove(order.order_id)
             self.book.index.discard(order)
             self.state.resting_orders.delete(key)
             return
