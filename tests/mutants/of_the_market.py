@@ -106,7 +106,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "the fee is not blocked",
-        "bourse/pipeline/risk/orders.py",
+        "bourse/pipeline/risk/new_orders.py",
         "        with_fee(value, fee_bps) if is_buy else order.quantity,",
         "        value if is_buy else order.quantity,",
     ),

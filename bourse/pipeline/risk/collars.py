@@ -14,6 +14,8 @@ from bourse.pipeline.ticks import rounded_down, rounded_up
 from bourse.schemas.records import Instrument, OrderType, Side, ValidatedOrder
 from bourse.schemas.units import Price
 
+WITH_LIMIT: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+"""The types that need no such price: they name one themselves."""
 UNCOLLARED_STOP_BPS: Final = 1_000
 """How far above its trigger a stop to buy may pay where the instrument has no collar: what it blocks may be blocked for days."""
 UNCOLLARED_MARKET_BPS: Final = 10_000
