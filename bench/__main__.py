@@ -23,6 +23,8 @@ def main() -> int:
         return 0
     name, *options = sys.argv[1:]
     if name in IN_PROCESS and "--compiled" in options:
+        if not COMPILED.is_dir():
+            sys.exit("Nothing is compiled yet: run `make compiled` first.")
         # In that folder the modules of the copy come before those of this one.
         options.remove("--compiled")
         return subprocess.run(

@@ -3,7 +3,7 @@
 Orders come in cycles, as the engine takes them in; what goes from one side to the other comes back in the next cycle. A
 part's processor time is that of the best run: others on the machine take its caches all the same.
 
-    python -m bench chain [--orders N] [--cycle N] [--repeats N]
+    python -m bench chain [--compiled] [--orders N] [--cycle N] [--repeats N]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Time of the generated codec against fastavro, each with a record as a Struct at one end and wire bytes at the other.
 
-Run `.venv/bin/python bench/codec.py`. Every figure is the best of many short rounds, and the contestants take turns, so
+Run `python -m bench codec [--compiled]`. Every figure is the best of many short rounds, and the contestants take turns, so
 that a busy machine troubles all of them alike.
 """
 

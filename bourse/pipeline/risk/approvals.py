@@ -144,6 +144,7 @@ def _report(
     leaves: Quantity,
     time_ns: TimeNs,
 ) -> None:
+    reason, text = (None, None) if refusal is None else refusal
     outputs.put(
         _ORDER_EVENTS,
         order.account_id,
@@ -154,8 +155,8 @@ def _report(
             order.account_id,
             order.symbol,
             status,
-            None if refusal is None else refusal.reason,
-            None if refusal is None else refusal.text,
+            reason,
+            text,
             quantity,
             Quantity(0),
             leaves,
