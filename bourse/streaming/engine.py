@@ -23,6 +23,7 @@ from confluent_kafka.admin import ClusterMetadata
 from mode.utils.logging import get_logger
 
 from bourse.streaming.asking import ANSWER_SECONDS, answers
+from bourse.streaming.batches import Delivered
 from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
@@ -288,17 +289,16 @@ class Engine:
         frames, offsets = self._frames(messages)
         self._producer.begin()
         # Offsets and outputs are on their way while later frames are computed: the commit has the less to wait for.
-        under_way = [self._in_transaction(lambda: self._send_offsets(offsets))]
+        sent = self._in_transaction(lambda: self._send_offsets(offsets))
         for frame in frames:
             for portion in self._portions(frame):
                 await self._run(portion)
                 while self._handed:
                     await self._run(self._next_handed())
-            under_way.append(self._in_transaction(self._producer.push))
+            self._producer.push()
         touched = {frame.partition for frame in frames}
         committing = self._outside.monotonic()
-        for sent in under_way:
-            await sent
+        await sent
         await self._in_transaction(lambda: self._commit(touched, offsets))
         self.metrics.cycle(
             self._outside.monotonic() - started, self._outside.monotonic() - committing, len(messages)
@@ -373,7 +373,7 @@ class Engine:
         self._producer.produce_tracked(topic, value, key, partition, self._on_changelog_delivery)
         return True
 
-    def _on_changelog_delivery(self, error: KafkaError | None, message: Message) -> None:
+    def _on_changelog_delivery(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:
             self._changelog_ends[message.partition()] = message.offset() + 1
 

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from bourse.streaming.errors import CallHangs
+from bourse.streaming.transactions import Transactions
 
 T = TypeVar("T")
 ClientSettings = dict[str, str | int | float | bool]
@@ -65,12 +66,12 @@ class Outside:
     """How an engine comes by each of them; clients are made from librdkafka's settings."""
 
     consumer: Callable[[ClientSettings], Consumer]
-    producer: Callable[[ClientSettings], Producer]
+    producer: Callable[[ClientSettings], Transactions]
     admin: Callable[[ClientSettings], AdminClient]
     monotonic: Callable[[], float]
     """Seconds that never run backwards."""
     thread: Callable[[], Thread]
 
 
-KAFKA: Final = Outside(Consumer, Producer, AdminClient, time.monotonic, WaitingThread)
+KAFKA: Final = Outside(Consumer, Transactions, AdminClient, time.monotonic, WaitingThread)
 """The real ones."""

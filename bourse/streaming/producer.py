@@ -6,40 +6,25 @@ TransactionFailed and with it the process: a new transaction is never begun on a
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from bourse.streaming.config import RECONNECT_MS, Member
+from bourse.streaming.batches import Delivered, DeliveryCallback
+from bourse.streaming.config import Member
 from bourse.streaming.errors import TransactionFailed
 from bourse.streaming.outside import ClientSettings
 
-DeliveryCallback = Callable[[KafkaError | None, Message], None]
-_PUSH_SECONDS = 0.001
-"""Long enough to wake librdkafka's thread, which does not linger while it is told to flush. Not longer: it has one request of a
-partition under way, and while more is ready to go it asks its sockets and the clock without a pause."""
-
 
 def producer_settings(member: Member) -> ClientSettings:
-    """Return librdkafka's settings for the worker's one producer."""
+    """Return the settings of the worker's one producer, under librdkafka's names."""
     return {
         "bootstrap.servers": member.brokers,
         "client.id": member.transactional_id,
         "transactional.id": member.transactional_id,
         "transaction.timeout.ms": member.transaction_timeout_ms,
-        "compression.type": "lz4",
-        # Records leave when they fill a batch, and at the end of a frame, when they are pushed: a request costs the broker
-        # about the same whatever is in it.
-        "linger.ms": 1_000,
-        "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
-        "message.max.bytes": 4_194_304,
-        "queue.buffering.max.messages": 1_000_000,
-        "queue.buffering.max.kbytes": 131_072,
-        # The broker answers CONCURRENT_TRANSACTIONS while it finishes the last one; the default waits 100 ms.
-        "retry.backoff.ms": 2,
-        "retry.backoff.max.ms": 50,
-        "reconnect.backoff.max.ms": RECONNECT_MS,
-        "socket.nagle.disable": True,
+        "queue.buffering.max.kbytes": 65_536,
         **member.client,
     }
 
@@ -99,9 +84,9 @@ class TransactionalProducer:
 
     def push(self) -> None:
         """Have what is queued leave now: it need not arrive, and what fails shows in the commit."""
-        self._producer.flush(_PUSH_SECONDS)
+        self._producer.flush(0)
 
-    def send_offsets(self, offsets: Sequence[TopicPartition], group: object) -> None:
+    def send_offsets(self, offsets: Sequence[TopicPartition], group: bytes) -> None:
         """Make source offsets part of the open transaction; raises TransactionFailed when they may not be."""
         self._retry(
             lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self._timeout),
@@ -126,9 +111,9 @@ class TransactionalProducer:
             return {}
         marks: dict[tuple[str, int], int] = {}
 
-        def note(error: KafkaError | None, message: Message) -> None:
+        def note(error: KafkaError | None, message: Delivered) -> None:
             if error is None:
-                marks[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
+                marks[message.topic(), message.partition()] = message.offset()
 
         self.begin()
         for tp in places:
@@ -145,12 +130,10 @@ class TransactionalProducer:
     def close(self) -> None:
         """Abort what is open, best effort: readers are not left waiting for the transaction's time-out."""
         if self.is_open:
-            try:
+            with suppress(KafkaException):
                 self._producer.abort_transaction(2)
-            except KafkaException:
-                pass
-            finally:
-                self.is_open = False
+            self.is_open = False
+        self._producer.close()
 
     def _produce_when_there_is_room(
         self,

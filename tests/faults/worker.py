@@ -2,7 +2,7 @@
 
     python -m tests.faults.worker worker --id w0
 
-Nothing of the worker is replaced: the engine is handed librdkafka's own clients in subclasses, through the seam that it
+Nothing of the worker is replaced: the engine is handed its own clients in subclasses, through the seam that it
 has for that. An order lies in a file, `<data folder>/points/<worker>`, as `<point> <action> <seconds>`; it is taken away
 when it is carried out.
 """
@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from bourse.agents import member
 from bourse.cli.main import main
 from bourse.settings import Settings
 from bourse.streaming.config import Member
 from bourse.streaming.outside import KAFKA, ClientSettings
+from bourse.streaming.transactions import Transactions
 
 BEGUN: Final = "begun"
 """A transaction has begun, on the event loop; nothing is sent yet."""
@@ -52,14 +53,18 @@ class Orders:
     def __init__(self, file: Path) -> None:
         self._file = file
 
+    def wants(self, point: str) -> bool:
+        """Return whether there is an order for this point."""
+        try:
+            return self._file.read_text().startswith(f"{point} ")
+        except FileNotFoundError:
+            return False
+
     def at(self, point: str) -> None:
         """Carry out the order for this point, if there is one."""
-        try:
-            wanted, action, seconds = self._file.read_text().split()
-        except FileNotFoundError:
+        if not self.wants(point):
             return
-        if wanted != point:
-            return
+        _, action, seconds = self._file.read_text().split()
         self._file.unlink()
         if action == "stall":
             time.sleep(float(seconds))
@@ -70,13 +75,14 @@ class Orders:
 def faulty_clients(orders: Orders) -> dict[str, Any]:
     """Return the makers of clients that look for orders."""
 
-    class FaultyProducer(Producer):
+    class FaultyProducer(Transactions):
         def begin_transaction(self) -> None:
             super().begin_transaction()
             orders.at(BEGUN)
 
-        def flush(self, *what: Any) -> int:
-            left = super().flush(*what)
+        def flush(self, timeout: float) -> int:
+            # What a worker has pushed that stops here is to have arrived.
+            left = super().flush(1.0 if orders.wants(PUSHED) else timeout)
             orders.at(PUSHED)
             return left
 

@@ -18,8 +18,9 @@ from bourse.settings import PROJECT_ROOT
 from tests.mutants.bug import SIMULATOR, Bug
 from tests.mutants.bugs import BUGS
 
-MOST_SEEDS = 1_000
-MOST_SECONDS = 300
+MOST_SEEDS = 2_000
+MOST_SECONDS = 600
+_JARS = Path(".bourse") / "broker" / "jars"
 NEEDED = ("bourse", "tests", "deploy", "pyproject.toml")
 
 
@@ -53,14 +54,16 @@ def _look_for(bug: Bug) -> Verdict:
         for name in NEEDED:
             source = PROJECT_ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
+        (copy / _JARS.parent).mkdir(parents=True)
+        (copy / _JARS).symlink_to(PROJECT_ROOT / _JARS)
         file = copy / bug.file
         file.write_text(bug.planted(file.read_text()))
         is_simulated = bug.found_by == SIMULATOR
         seeds = ["tests.simulation", "--brief", "--seeds", str(MOST_SEEDS)]
-        settings = ["pytest", "-q", "-x", "tests/streaming/test_client_settings.py"]
+        test = ["pytest", "-q", "-x", bug.found_by]
         try:
             run = subprocess.run(
-                [sys.executable, "-m", *(seeds if is_simulated else settings)],
+                [sys.executable, "-m", *(seeds if is_simulated else test)],
                 cwd=copy,
                 env={**os.environ, "PYTHONPATH": folder},
                 capture_output=True,

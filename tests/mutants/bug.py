@@ -1,7 +1,7 @@
 """A bug that somebody could have written, as replacements of text in the code, to be found.
 
-A bug is planted in a copy of the project and looked for by the simulator, seed by seed, or by a test of client
-settings where the Kafka in memory does not know the setting. Where code changes and a text here no longer fits,
+A bug is planted in a copy of the project and looked for by the simulator, seed by seed; by a test of client
+settings where the Kafka in memory does not know the setting; or on a real broker, where it is in what stands in for one there. Where code changes and a text here no longer fits,
 `test_bugs.py` says so: say the same bug in the new words, and see with `make mutants BUG=name` that it is found.
 """
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 SIMULATOR: Final = "simulator"
-SETTINGS: Final = "settings test"
+SETTINGS: Final = "tests/streaming/test_client_settings.py"
+BROKER: Final = "tests/streaming/test_transactions.py"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from typing import Final
 
-from tests.mutants.bug import SETTINGS, Bug, bug
+from tests.mutants.bug import BROKER, SETTINGS, Bug, bug
 
+_BATCHES = "bourse/streaming/batches.py"
+_CONVERSATION = "bourse/streaming/conversation.py"
 _ENGINE = "bourse/streaming/engine.py"
 _INTAKE = "bourse/streaming/intake.py"
 _PRODUCER = "bourse/streaming/producer.py"
+_REQUESTS = "bourse/streaming/requests.py"
 _RESTORE = "bourse/streaming/restore.py"
 _SWITCH = "bourse/streaming/switch.py"
 _STORE = "bourse/tables/store.py"
@@ -18,7 +21,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         "offsets are committed before the outputs",
         _ENGINE,
         "        for frame in frames:\n            for portion in self._portions(frame):",
-        "        await under_way.pop()\n"
+        "        await sent\n"
         "        self._producer.commit()\n"
         "        self._producer.begin()\n"
         "        for frame in frames:\n            for portion in self._portions(frame):",
@@ -26,8 +29,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "offsets are left out of the transaction",
         _ENGINE,
-        "under_way = [self._in_transaction(lambda: self._send_offsets(offsets))]",
-        "under_way: list[Awaitable[None]] = []",
+        "sent = self._in_transaction(lambda: self._send_offsets(offsets))",
+        "sent = self._in_transaction(self._producer.push)",
     ),
     bug(
         "the store is written before the commit",
@@ -176,9 +179,9 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "acks=1",
-        _PRODUCER,
-        '        "compression.type": "lz4",',
-        '        "acks": 1,\n        "compression.type": "lz4",',
+        _REQUESTS,
+        "_ALL_COPIES = -1",
+        "_ALL_COPIES = 1",
         found_by=SETTINGS,
     ),
     bug(
@@ -238,5 +241,63 @@ BUGS: Final[tuple[Bug, ...]] = (
         _RUNNER,
         "        if record.key != expected:",
         "        if record.key is None:",
+    ),
+    bug(
+        "a batch that may have been written is numbered anew",
+        _CONVERSATION,
+        "            if left:\n                await pauses.wait()",
+        "            for batch in left.values():\n"
+        "                batch.seal(self.identity, batch.count)\n"
+        "            if left:\n                await pauses.wait()",
+        found_by=BROKER,
+    ),
+    bug(
+        "a transaction is ended while its records are on their way",
+        _CONVERSATION,
+        "        if committed:\n            await self.write()\n        else:",
+        "        if committed:\n            asyncio.ensure_future(self.write())\n        else:",
+        found_by=BROKER,
+    ),
+    bug(
+        "the end of a transaction is not asked for again",
+        _CONVERSATION,
+        "            if code not in _NOT_NOW:\n                raise",
+        "            if code not in _NOT_NOW or not hasattr(answer, 'topics'):\n                raise",
+        found_by=BROKER,
+    ),
+    bug(
+        "the next transaction has the name of the last",
+        _CONVERSATION,
+        "            self.identity = answer.producer_id, answer.producer_epoch\n        self._has_begun = False",
+        "        self._has_begun = False",
+        found_by=BROKER,
+    ),
+    bug(
+        "sequences go on in the next transaction",
+        _BATCHES,
+        "        self.open.clear()\n        self._sequences.clear()",
+        "        self.open.clear()",
+        found_by=BROKER,
+    ),
+    bug(
+        "a partition's second batch overtakes its first",
+        _CONVERSATION,
+        "{place: batches[0] for place, batches in self._waiting.items()}",
+        "{place: batches[-1] for place, batches in self._waiting.items()}",
+        found_by=BROKER,
+    ),
+    bug(
+        "a record of a batch has the batch's offset",
+        _CONVERSATION,
+        "Delivered(place, offset + number)",
+        "Delivered(place, offset)",
+        found_by=BROKER,
+    ),
+    bug(
+        "room that was used is never free again",
+        _CONVERSATION,
+        "        self.written_bytes += len(batch.data)\n",
+        "",
+        found_by=BROKER,
     ),
 )

@@ -404,6 +404,10 @@ class Producer:
         self._transaction = None
         host.point("aborted")
 
+    def close(self) -> None:
+        # What is open stays open until it times out.
+        self._queue.clear()
+
     def _open(self) -> Transaction:
         if self._transaction is None:
             raise refusal(_STATE)

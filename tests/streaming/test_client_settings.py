@@ -1,14 +1,16 @@
-"""What exactly once asks of librdkafka's settings; librdkafka itself refuses some that would break it."""
+"""What exactly once asks of the clients' settings."""
 
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.intake import consumer_settings
 from bourse.streaming.producer import producer_settings
+from bourse.streaming.requests import Produce
+from bourse.streaming.transactions import Transactions
 
 
 def no_store(_identity: object) -> Any:
@@ -21,9 +23,9 @@ CONFIG = EngineConfig(MEMBER, 2, "changelog", ["in"], no_store)
 
 def test_the_producer_writes_in_transactions_that_outlive_no_restart() -> None:
     settings = producer_settings(MEMBER)
-    # A transactional id makes librdkafka idempotent, and refuse any other `acks` than all.
-    Producer(settings)
-    assert {"acks", "enable.idempotence", "max.in.flight"}.isdisjoint(settings)
+    Transactions(settings)
+    to_all_copies = Produce(MEMBER.transactional_id, 1_000, {("topic", 0): b"batch"}).prepare({0: (3, 13)})
+    assert to_all_copies.required_acks == -1
     assert settings["transactional.id"] == producer_settings(replace(MEMBER))["transactional.id"]
     assert settings["transactional.id"] != producer_settings(replace(MEMBER, worker="w1"))["transactional.id"]
     assert settings["transaction.timeout.ms"] == MEMBER.transaction_timeout_ms

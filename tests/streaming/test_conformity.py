@@ -48,6 +48,7 @@ class Cluster:
 
     def producer(self, worker: str) -> Any:
         producer = self.outside.producer(producer_settings(self.config(worker).member))
+        self.closing.append(producer.close)
         producer.init_transactions(SECONDS)
         return producer
 
