@@ -32,6 +32,7 @@ from bourse.streaming.requests import (
 logger = get_logger(__name__)
 
 _TRANSACTIONS_LEVEL: Final = 2
+_CONNECT_SECONDS: Final = 0.2
 _OK: Final = int(KafkaError.NO_ERROR)
 _NO_ANSWER: Final = int(KafkaError._TRANSPORT)  # noqa: SLF001  (librdkafka's name for it)
 _LATE: Final = int(KafkaError._MSG_TIMED_OUT)  # noqa: SLF001
@@ -181,13 +182,12 @@ class Conversation:
             request_timeout_ms=self._answer_ms,
             retry_backoff_ms=20,
         )
-        pauses = _Pauses()
         while True:
             try:
                 await self._client.bootstrap()
             except errors.KafkaConnectionError as error:
                 logger.warning("no broker answers yet: %s", error)
-                await pauses.wait()
+                await asyncio.sleep(_CONNECT_SECONDS)
             else:
                 self._is_connected = True
                 return
@@ -330,6 +330,9 @@ class _Pauses:
 
 def _code_of(error: errors.KafkaError) -> int:
     """Return the broker's code for what aiokafka raises; what no broker has said is no answer, if it may be said again."""
+    # It has the name of an answer, and is raised where there is none: whoever is to be asked may be somebody else by now.
+    if isinstance(error, errors.RequestTimedOutError):
+        return _NO_ANSWER
     if isinstance(error, errors.BrokerResponseError):
         return int(error.errno)
     if error.retriable:

@@ -33,7 +33,8 @@ class Written:
             made.result()
         self.producers: list[Transactions] = []
         self.requests: Counter[type] = Counter()
-        self.lose: set[type] = set()
+        self.lose: dict[type, type[errors.KafkaError]] = {}
+        self.found = 0
 
     def producer(self, **settings: int) -> Transactions:
         member = Member(self.broker, self.group, "w0")
@@ -49,20 +50,22 @@ class Written:
         return producer
 
     def listen(self, producer: Transactions) -> None:
-        """Count requests, and lose the first answer to those of `lose`."""
+        """Count requests and searches for coordinators; the first answer to a request of `lose` is lost."""
         client = producer._brokers._client  # noqa: SLF001  (where its answers come from)
-        send = client.send
+        send, find = client.send, client.coordinator_lookup
+
+        async def found(*what: Any) -> Any:
+            self.found += 1
+            return await find(*what)
 
         async def heard(node: int, request: Any, **more: Any) -> Any:
             answer = await send(node, request, **more)
             self.requests[type(request)] += 1
             if type(request) in self.lose:
-                self.lose.remove(type(request))
-                msg = "the answer is lost"
-                raise errors.KafkaConnectionError(msg)
+                raise self.lose.pop(type(request))
             return answer
 
-        client.send = heard
+        client.send, client.coordinator_lookup = heard, found
 
     def read(self) -> list[tuple[int, int, bytes | None]]:
         """Return partition, offset and value of everything that is committed."""
@@ -128,12 +131,13 @@ def test_all_partitions_of_a_broker_are_written_with_one_request(written: Writte
     assert written.requests[EndTxn] == 4
 
 
+@pytest.mark.parametrize("error", [errors.KafkaConnectionError, errors.RequestTimedOutError])
 @pytest.mark.parametrize("request_type", [InitProducerId, Produce, TxnOffsetCommit, EndTxn])
 def test_what_was_done_is_not_done_again_when_its_answer_is_lost(
-    written: Written, request_type: type
+    written: Written, request_type: type, error: type[errors.KafkaError]
 ) -> None:
     producer = written.started()
-    written.lose.add(request_type)
+    written.lose[request_type] = error
     if request_type is InitProducerId:
         producer.init_transactions(SECONDS)
     for number in range(2):
@@ -144,6 +148,8 @@ def test_what_was_done_is_not_done_again_when_its_answer_is_lost(
         producer.send_offsets_to_transaction([place], metadata(written.group), SECONDS)
         producer.commit_transaction(SECONDS)
     assert not written.lose
+    # A group's coordinator is looked for once in any case, one that did not answer once more.
+    assert written.found == (1 if request_type is Produce else 2)
     assert written.values() == [b"0"] * PARTITIONS + [b"1"] * PARTITIONS
     reader = Consumer({"bootstrap.servers": written.broker, "group.id": written.group})
     (told,) = reader.committed([TopicPartition(written.topic, 0)], SECONDS)
