@@ -79,7 +79,6 @@ compiled: setup  ## Translate what runs for every order to C, into .bourse/compi
 
 bench: compiled  ## Measure throughput, latency, restore and memory (takes minutes)
 	$(BIN)/python -m bench
-	$(BIN)/python -m bench book --compiled
 
 lock: setup  ## Resolve both locks anew from pyproject.toml
 	$(BIN)/python -m piptools compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe \
