@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from aiokafka import errors
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.protocol.api import Request
 from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError, KafkaException
 from mode.utils.logging import get_logger
 
 from bourse.streaming.batches import Batch, Delivered, DeliveryCallback
 from bourse.streaming.requests import (
+    Asked,
     EndTxn,
     Features,
     GroupMember,
@@ -203,7 +203,7 @@ class Conversation:
                 await pauses.wait()
             else:
                 break
-        level = Features.levels(answer).get("transaction.version", 0)
+        level = Features.levels(answer.tags).get("transaction.version", 0)
         if level < _TRANSACTIONS_LEVEL:
             reason = (
                 f"the cluster's transaction.version is {level}: Kafka 4.0 or newer is needed, with "
@@ -228,7 +228,7 @@ class Conversation:
         self,
         kind: int,
         key: str,
-        request: Callable[[], Request[Any]],
+        request: Callable[[], Asked],
         code_of: Callable[[Any], int],
     ) -> Any:  # noqa: ANN401  (each request has its own answer)
         """Ask the coordinator of `key` until it does what it is asked, or refuses to."""

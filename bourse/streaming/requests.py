@@ -8,8 +8,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from typing import ClassVar
 
-from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
+from aiokafka.errors import IncompatibleBrokerVersion
+from aiokafka.protocol.api import RequestStruct, Response, ResponseHeader_v0
 from aiokafka.protocol.types import (
     Boolean,
     CompactArray,
@@ -41,193 +43,133 @@ def _rows(fields: Mapping[Place, tuple[object, ...]]) -> list[tuple[object, ...]
     return [(topic, rows, _NO_TAGS) for topic, rows in topics.items()]
 
 
-class _ProduceResponse(Response):
-    API_KEY = 0
-    API_VERSION = 12
-    SCHEMA = Schema(
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("error_code", Int16),
-                        ("offset", Int64),
-                        ("timestamp_ms", Int64),
-                        ("log_start_offset", Int64),
-                        ("record_errors", CompactArray(("index", Int32), ("message", _TEXT), _TAGS)),
-                        ("error_message", _TEXT),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
-        ("throttle_ms", Int32),
-        _TAGS,
-    )
+def _format(key: int, version: int, request: Schema, answer: Schema, **more: object) -> type[RequestStruct]:
+    """Return how one version of a request is written, and its answer read."""
+    kind = {"API_KEY": key, "API_VERSION": version}
+    answered = type("Answer", (Response,), {**kind, "SCHEMA": answer})
+    asked = {**kind, "FLEXIBLE_VERSION": True, "SCHEMA": request, "RESPONSE_TYPE": answered}
+    return type("Asked", (RequestStruct,), asked | more)
 
 
-class _Produce(RequestStruct):
-    FLEXIBLE_VERSION = True
-    API_KEY = 0
-    API_VERSION = 12
-    RESPONSE_TYPE = _ProduceResponse
-    SCHEMA = Schema(
-        ("transactional_id", _TEXT),
-        ("required_acks", Int16),
-        ("timeout_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("records", CompactBytes), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
+class Asked:
+    """A request as aiokafka's client takes it."""
+
+    format: ClassVar[type[RequestStruct]]
+
+    def __init__(self, *fields: object) -> None:
+        self._fields = fields
+
+    def prepare(self, versions: Mapping[int, tuple[int, int]]) -> RequestStruct:
+        """Return what is sent to a broker that knows these versions (first and last) of each kind of request.
+
+        Raises:
+            IncompatibleBrokerVersion: not the one that is needed.
+        """
+        first, last = versions.get(self.format.API_KEY, (0, -1))
+        if not first <= self.format.API_VERSION <= last:
+            msg = f"the broker knows versions {first} to {last} of {type(self).__name__}, not {self.format.API_VERSION}"
+            raise IncompatibleBrokerVersion(msg)
+        return self.format(*self._fields, _NO_TAGS)
 
 
-class Produce(Request[_Produce]):
+class Produce(Asked):
     """Write one record batch to each of several partitions that one broker leads."""
 
-    API_KEY = 0
-    # aiokafka's client asks, to know whether an answer will come.
-    required_acks = _ALL_COPIES
+    format = _format(
+        0,
+        12,
+        Schema(
+            ("transactional_id", _TEXT),
+            ("required_acks", Int16),
+            ("timeout_ms", Int32),
+            (
+                "topics",
+                CompactArray(
+                    ("topic", _TEXT),
+                    ("partitions", CompactArray(("partition", Int32), ("records", CompactBytes), _TAGS)),
+                    _TAGS,
+                ),
+            ),
+            _TAGS,
+        ),
+        Schema(
+            (
+                "topics",
+                CompactArray(
+                    ("topic", _TEXT),
+                    (
+                        "partitions",
+                        CompactArray(
+                            ("partition", Int32),
+                            ("error_code", Int16),
+                            ("offset", Int64),
+                            ("timestamp_ms", Int64),
+                            ("log_start_offset", Int64),
+                            ("record_errors", CompactArray(("index", Int32), ("message", _TEXT), _TAGS)),
+                            ("error_message", _TEXT),
+                            _TAGS,
+                        ),
+                    ),
+                    _TAGS,
+                ),
+            ),
+            ("throttle_ms", Int32),
+            _TAGS,
+        ),
+    )
 
     def __init__(self, transactional_id: str, timeout_ms: int, batches: Mapping[Place, bytes]) -> None:
         rows = _rows({place: (batch,) for place, batch in batches.items()})
-        self._fields = (transactional_id, self.required_acks, timeout_ms, rows, _NO_TAGS)
-
-    def build(self, request_struct_class: type[_Produce]) -> _Produce:
-        """Return what is sent."""
-        return request_struct_class(*self._fields)
+        super().__init__(transactional_id, _ALL_COPIES, timeout_ms, rows)
 
 
-class _InitProducerIdResponse(Response):
-    API_KEY = 22
-    API_VERSION = 4
-    SCHEMA = Schema(
-        ("throttle_ms", Int32),
-        ("error_code", Int16),
-        ("producer_id", Int64),
-        ("producer_epoch", Int16),
-        _TAGS,
-    )
+_NEXT_IDENTITY = Schema(
+    ("throttle_ms", Int32),
+    ("error_code", Int16),
+    ("producer_id", Int64),
+    ("producer_epoch", Int16),
+    _TAGS,
+)
 
 
-class _InitProducerId(RequestStruct):
-    FLEXIBLE_VERSION = True
-    API_KEY = 22
-    API_VERSION = 4
-    RESPONSE_TYPE = _InitProducerIdResponse
-    SCHEMA = Schema(
-        ("transactional_id", _TEXT),
-        ("transaction_timeout_ms", Int32),
-        ("producer_id", Int64),
-        ("producer_epoch", Int16),
-        _TAGS,
-    )
-
-
-class InitProducerId(Request[_InitProducerId]):
+class InitProducerId(Asked):
     """Take a transactional id over: whoever had it is fenced, and what was left open is aborted first."""
 
-    API_KEY = 22
+    format = _format(
+        22,
+        4,
+        Schema(
+            ("transactional_id", _TEXT),
+            ("transaction_timeout_ms", Int32),
+            ("producer_id", Int64),
+            ("producer_epoch", Int16),
+            _TAGS,
+        ),
+        _NEXT_IDENTITY,
+    )
 
     def __init__(self, transactional_id: str, transaction_timeout_ms: int) -> None:
-        self._fields = (transactional_id, transaction_timeout_ms, _UNKNOWN, _UNKNOWN, _NO_TAGS)
-
-    def build(self, request_struct_class: type[_InitProducerId]) -> _InitProducerId:
-        """Return what is sent."""
-        return request_struct_class(*self._fields)
+        super().__init__(transactional_id, transaction_timeout_ms, _UNKNOWN, _UNKNOWN)
 
 
-class _EndTxnResponse(Response):
-    API_KEY = 26
-    API_VERSION = 5
-    SCHEMA = _InitProducerIdResponse.SCHEMA
-
-
-class _EndTxn(RequestStruct):
-    FLEXIBLE_VERSION = True
-    API_KEY = 26
-    API_VERSION = 5
-    RESPONSE_TYPE = _EndTxnResponse
-    SCHEMA = Schema(
-        ("transactional_id", _TEXT),
-        ("producer_id", Int64),
-        ("producer_epoch", Int16),
-        ("committed", Boolean),
-        _TAGS,
-    )
-
-
-class EndTxn(Request[_EndTxn]):
+class EndTxn(Asked):
     """Commit or abort. The answer has the next transaction's identity; asked again, it is the same end still."""
 
-    API_KEY = 26
+    format = _format(
+        26,
+        5,
+        Schema(
+            ("transactional_id", _TEXT),
+            ("producer_id", Int64),
+            ("producer_epoch", Int16),
+            ("committed", Boolean),
+            _TAGS,
+        ),
+        _NEXT_IDENTITY,
+    )
 
     def __init__(self, transactional_id: str, identity: Identity, *, committed: bool) -> None:
-        self._fields = (transactional_id, *identity, committed, _NO_TAGS)
-
-    def build(self, request_struct_class: type[_EndTxn]) -> _EndTxn:
-        """Return what is sent."""
-        return request_struct_class(*self._fields)
-
-
-class _TxnOffsetCommitResponse(Response):
-    API_KEY = 28
-    API_VERSION = 5
-    SCHEMA = Schema(
-        ("throttle_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-
-class _TxnOffsetCommit(RequestStruct):
-    FLEXIBLE_VERSION = True
-    API_KEY = 28
-    API_VERSION = 5
-    RESPONSE_TYPE = _TxnOffsetCommitResponse
-    SCHEMA = Schema(
-        ("transactional_id", _TEXT),
-        ("group_id", _TEXT),
-        ("producer_id", Int64),
-        ("producer_epoch", Int16),
-        ("generation", Int32),
-        ("member_id", _TEXT),
-        ("instance_id", _TEXT),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("offset", Int64),
-                        ("leader_epoch", Int32),
-                        ("metadata", _TEXT),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
+        super().__init__(transactional_id, *identity, committed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,67 +199,85 @@ class GroupMember:
         return cls(group.decode(), member.decode(), instance, generation)
 
 
-class TxnOffsetCommit(Request[_TxnOffsetCommit]):
+class TxnOffsetCommit(Asked):
     """Make a group's offsets part of the transaction."""
 
-    API_KEY = 28
+    format = _format(
+        28,
+        5,
+        Schema(
+            ("transactional_id", _TEXT),
+            ("group_id", _TEXT),
+            ("producer_id", Int64),
+            ("producer_epoch", Int16),
+            ("generation", Int32),
+            ("member_id", _TEXT),
+            ("instance_id", _TEXT),
+            (
+                "topics",
+                CompactArray(
+                    ("topic", _TEXT),
+                    (
+                        "partitions",
+                        CompactArray(
+                            ("partition", Int32),
+                            ("offset", Int64),
+                            ("leader_epoch", Int32),
+                            ("metadata", _TEXT),
+                            _TAGS,
+                        ),
+                    ),
+                    _TAGS,
+                ),
+            ),
+            _TAGS,
+        ),
+        Schema(
+            ("throttle_ms", Int32),
+            (
+                "topics",
+                CompactArray(
+                    ("topic", _TEXT),
+                    ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
+                    _TAGS,
+                ),
+            ),
+            _TAGS,
+        ),
+    )
 
     def __init__(
         self, transactional_id: str, identity: Identity, member: GroupMember, offsets: Mapping[Place, int]
     ) -> None:
         rows = _rows({place: (offset, _UNKNOWN, "") for place, offset in offsets.items()})
-        self._fields = (
-            transactional_id,
-            member.group,
-            *identity,
-            member.generation,
-            member.member,
-            member.instance,
-            rows,
-            _NO_TAGS,
-        )
-
-    def build(self, request_struct_class: type[_TxnOffsetCommit]) -> _TxnOffsetCommit:
-        """Return what is sent."""
-        return request_struct_class(*self._fields)
+        who = (member.generation, member.member, member.instance)
+        super().__init__(transactional_id, member.group, *identity, *who, rows)
 
 
-class _FeaturesResponse(Response):
-    API_KEY = 18
-    API_VERSION = 3
-    SCHEMA = Schema(
-        ("error_code", Int16),
-        ("versions", CompactArray(("api_key", Int16), ("first", Int16), ("last", Int16), _TAGS)),
-        ("throttle_ms", Int32),
-        _TAGS,
-    )
-
-
-class _Features(RequestStruct):
-    FLEXIBLE_VERSION = True
-    API_KEY = 18
-    API_VERSION = 3
-    RESPONSE_TYPE = _FeaturesResponse
-    SCHEMA = Schema(("client_name", _TEXT), ("client_version", _TEXT), _TAGS)
-
-    def parse_response_header(self, read_buffer: BytesIO | bytes) -> ResponseHeader_v0:
-        # The one answer that a client must be able to read before it knows any version.
-        return ResponseHeader_v0.decode(read_buffer)
-
-
-class Features(Request[_Features]):
+class Features(Asked):
     """Ask which versions of what a cluster has been set to use (`kafka-features.sh`)."""
 
-    API_KEY = 18
+    format = _format(
+        18,
+        3,
+        Schema(("client_name", _TEXT), ("client_version", _TEXT), _TAGS),
+        Schema(
+            ("error_code", Int16),
+            ("versions", CompactArray(("api_key", Int16), ("first", Int16), ("last", Int16), _TAGS)),
+            ("throttle_ms", Int32),
+            _TAGS,
+        ),
+        # The one answer that a client must be able to read before it knows any version has a header without tags.
+        parse_response_header=lambda _request, answer: ResponseHeader_v0.decode(answer),
+    )
     _FINALIZED = 2
     _LEVELS = CompactArray(("name", _TEXT), ("to", Int16), ("from", Int16), _TAGS)
 
-    def build(self, request_struct_class: type[_Features]) -> _Features:
-        """Return what is sent."""
-        return request_struct_class("bourse", "1", _NO_TAGS)
+    def __init__(self) -> None:
+        super().__init__("bourse", "1")
 
     @classmethod
-    def levels(cls, answer: _FeaturesResponse) -> dict[str, int]:
-        """Return the level of each feature."""
-        rows = cls._LEVELS.decode(BytesIO(answer.tags.get(cls._FINALIZED, b"\1")))
+    def levels(cls, tags: Mapping[int, bytes]) -> dict[str, int]:
+        """Return the level of each feature, as the tags of the answer have them."""
+        rows = cls._LEVELS.decode(BytesIO(tags.get(cls._FINALIZED, b"\1")))
         return {name: level for name, level, *_ in rows or ()}
