@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from bourse.streaming.carry import Carry
@@ -18,6 +18,7 @@ from bourse.streaming.producer import producer_settings
 from tests.simulation.choices import Choices
 from tests.simulation.clients import Admin, Consumer, Odds, Producer
 from tests.simulation.kafka import Clock, Kafka
+from tests.streaming.refusals import refused
 
 PARTITIONS = 2
 SECONDS = 20.0
@@ -179,13 +180,6 @@ def send(cluster: Cluster, producer: Any, value: bytes) -> None:
         return cluster.ends() > before
 
     cluster.until(is_written)
-
-
-def refused(call: Callable[[], object]) -> KafkaError:
-    with pytest.raises(KafkaException) as caught:
-        call()
-    error: KafkaError = caught.value.args[0]
-    return error
 
 
 def test_what_is_undecided_hides_what_comes_after_it(cluster: Cluster) -> None:

@@ -3,12 +3,12 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiokafka import errors
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bourse.streaming.batches import Delivered
@@ -16,6 +16,7 @@ from bourse.streaming.config import Member
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.requests import EndTxn, Features, GroupMember, InitProducerId, Produce, TxnOffsetCommit
 from bourse.streaming.transactions import Transactions
+from tests.streaming.refusals import refused
 
 SECONDS = 20.0
 PARTITIONS = 3
@@ -108,13 +109,6 @@ def metadata(group: str) -> bytes:
     found: bytes = consumer.consumer_group_metadata()
     consumer.close()
     return found
-
-
-def refused(call: Callable[[], object]) -> KafkaError:
-    with pytest.raises(KafkaException) as caught:
-        call()
-    error: KafkaError = caught.value.args[0]
-    return error
 
 
 def test_all_partitions_of_a_broker_are_written_with_one_request(written: Written) -> None:
