@@ -137,7 +137,7 @@ class Conversation:
         """
         # Whoever waits may stop waiting: a request must not be left half way for that.
         writing = asyncio.ensure_future(self._write())
-        writing.add_done_callback(lambda done: done.exception())
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(writing)
 
     async def end(self, *, committed: bool) -> None:

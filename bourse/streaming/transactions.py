@@ -23,7 +23,7 @@ _CLOSE_SECONDS: Final = 2.0
 
 
 class Transactions:
-    """One transactional id's producer, used by one thread at a time; its connections have a thread of their own."""
+    """One transactional id's producer, used by one thread at a time, offsets apart; its connections have a thread of their own."""
 
     def __init__(self, settings: Mapping[str, str | int | float | bool]) -> None:
         """Take settings under librdkafka's names; nothing is contacted before `init_transactions`.

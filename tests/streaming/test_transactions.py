@@ -1,6 +1,8 @@
 """The producer of transactions on a real broker: what it writes is there once, whatever becomes of an answer."""
 
+import asyncio
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -254,6 +256,26 @@ def test_a_broker_that_is_not_there_is_waited_for(written: Written) -> None:
     written.broker = "127.0.0.1:1"
     error = refused(lambda: written.producer().init_transactions(0.5))
     assert (error.code(), error.retriable()) == (KafkaError._TIMED_OUT, True)  # noqa: SLF001
+
+
+def test_a_producer_is_closed_quietly_while_a_request_waits_for_its_answer(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    producer = written.started()
+    asked = threading.Event()
+
+    async def silence(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    producer._brokers._client.send = silence  # noqa: SLF001  (where its answers come from)
+    producer.begin_transaction()
+    producer.produce(written.topic, b"v", b"k", 0)
+    producer.flush(0)
+    assert asked.wait(SECONDS)
+    producer.close()
+    assert not producer._thread.is_alive()  # noqa: SLF001  (it ends in time)
+    assert not caplog.records
 
 
 def test_a_setting_that_is_not_known_is_refused() -> None:
