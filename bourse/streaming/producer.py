@@ -41,7 +41,7 @@ def taken_over(member: Member) -> "TransactionalProducer":
 
 
 class TransactionalProducer:
-    """A librdkafka producer that is always either outside or inside exactly one transaction."""
+    """A producer that is always either outside or inside exactly one transaction."""
 
     def __init__(self, member: Member) -> None:
         """Connect and fence any earlier producer of the same worker name."""
@@ -81,10 +81,6 @@ class TransactionalProducer:
             self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
         except BufferError:
             self._produce_when_there_is_room(topic, value, key, partition, on_delivery)
-
-    def push(self) -> None:
-        """Have what is queued leave now: it need not arrive, and what fails shows in the commit."""
-        self._producer.flush(0)
 
     def send_offsets(self, offsets: Sequence[TopicPartition], group: bytes) -> None:
         """Make source offsets part of the open transaction; raises TransactionFailed when they may not be."""

@@ -96,11 +96,8 @@ class Transactions:
     def flush(self, timeout: float) -> int:
         """Have what is there written, wait so long for it, and return how many batches are still to be sent."""
         self._send(tuple(self._filling))
-        if timeout:
-            with suppress(KafkaException):
-                self._call(self._brokers.write(), timeout)
-        else:
-            self._write()
+        with suppress(KafkaException):
+            self._call(self._brokers.write(), timeout)
         return len(self._brokers.sent)
 
     def send_offsets_to_transaction(

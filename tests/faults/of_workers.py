@@ -56,7 +56,7 @@ def _kill_at(world: World, chance: Random, point: str) -> Going:
 
 @fault()
 def kill_amid_a_cycle(world: World, chance: Random) -> Going:
-    return (yield from _kill_at(world, chance, at.PUSHED))
+    return (yield from _kill_at(world, chance, at.WRITTEN))
 
 
 @fault()
@@ -148,7 +148,7 @@ def _freeze_at(world: World, chance: Random, point: str) -> Going:
 
 @fault()
 def zombie_with_outputs(world: World, chance: Random) -> Going:
-    return (yield from _freeze_at(world, chance, at.PUSHED))
+    return (yield from _freeze_at(world, chance, at.WRITTEN))
 
 
 @fault()
@@ -213,7 +213,7 @@ def transaction_timeout(world: World, chance: Random) -> Going:
         if name is None:
             return False
         seconds = 1.5 + world.settings.transaction_timeout_ms / 1000
-        order = world.tell(name, at.PUSHED, "stall", seconds)
+        order = world.tell(name, at.WRITTEN, "stall", seconds)
         struck = yield from world.until(lambda: not order.exists(), STRIKE_SECONDS)
         order.unlink(missing_ok=True)
         yield seconds if struck else 0.0

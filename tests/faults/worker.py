@@ -28,8 +28,8 @@ from bourse.streaming.transactions import Transactions
 
 BEGUN: Final = "begun"
 """A transaction has begun, on the event loop; nothing is sent yet."""
-PUSHED: Final = "pushed"
-"""Offsets and a frame's outputs are sent; further frames and the changelog are not."""
+WRITTEN: Final = "written"
+"""Offsets and an output are written; what else the cycle causes is not."""
 PRODUCED: Final = "produced"
 """All is produced; the commit is not asked for yet."""
 COMMITTED: Final = "committed"
@@ -76,15 +76,19 @@ def faulty_clients(orders: Orders) -> dict[str, Any]:
     """Return the makers of clients that look for orders."""
 
     class FaultyProducer(Transactions):
+        stops_amid = False
+
         def begin_transaction(self) -> None:
             super().begin_transaction()
             orders.at(BEGUN)
+            self.stops_amid = orders.wants(WRITTEN)
 
-        def flush(self, timeout: float) -> int:
-            # What a worker has pushed that stops here is to have arrived.
-            left = super().flush(1.0 if orders.wants(PUSHED) else timeout)
-            orders.at(PUSHED)
-            return left
+        def produce(self, *what: Any, **more: Any) -> None:
+            super().produce(*what, **more)
+            if self.stops_amid:
+                self.stops_amid = False
+                self.flush(1.0)
+                orders.at(WRITTEN)
 
         def commit_transaction(self, *what: Any) -> None:
             orders.at(PRODUCED)
