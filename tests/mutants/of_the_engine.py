@@ -273,6 +273,13 @@ BUGS: Final[tuple[Bug, ...]] = (
         found_by=BROKER,
     ),
     bug(
+        "a producer id that is used up is kept",
+        _CONVERSATION,
+        "            self.identity = answer.producer_id, answer.producer_epoch\n        self._has_begun = False",
+        "            self.identity = self.identity[0], answer.producer_epoch\n        self._has_begun = False",
+        found_by=BROKER,
+    ),
+    bug(
         "sequences go on in the next transaction",
         _BATCHES,
         "        self.open.clear()\n        self._sequences.clear()",

@@ -187,6 +187,29 @@ def test_an_aborted_transaction_leaves_nothing_and_the_next_one_is_whole(written
     assert written.values() == [b"kept", b"kept"]
 
 
+def test_a_transaction_is_in_the_name_that_the_end_of_the_one_before_has_given(written: Written) -> None:
+    # A coordinator gives another producer id when it is out of epochs: after 32,767 transactions, or as soon as the test says so.
+    producer = written.started()
+    client = producer._brokers._client  # noqa: SLF001  (where its answers come from)
+    send = client.send
+
+    async def renamed(node: int, request: Any) -> Any:
+        answer = await send(node, request)
+        if type(request) is EndTxn:
+            answer.producer_id += 1_000
+        return answer
+
+    client.send = renamed
+    producer.begin_transaction()
+    producer.produce(written.topic, b"v", b"k", 0)
+    producer.commit_transaction(SECONDS)
+    producer.begin_transaction()
+    producer.produce(written.topic, b"in a name that nobody has", b"k", 0)
+    error = refused(lambda: producer.commit_transaction(SECONDS))
+    assert error.code() == KafkaError.INVALID_PRODUCER_ID_MAPPING
+    assert written.values() == [b"v"]
+
+
 def test_a_transaction_of_nothing_needs_no_broker(written: Written) -> None:
     producer = written.started()
     for end in (producer.commit_transaction, producer.abort_transaction):
