@@ -35,6 +35,8 @@ JAVA_FLAGS = (
     "-XX:+UseSerialGC",
     # The optimising compiler would take half a core of a small machine for the first minute, from the workers.
     "-XX:TieredStopAtLevel=1",
+    # Its counters are for tools of Java's, in a file that a killed one leaves behind.
+    "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -218,7 +220,9 @@ class LocalBroker:
 
     def _run(self, java: str, jars: Path) -> None:
         shorten_log(self.log, LOG_LIMIT_BYTES)
-        command = [java, *JAVA_FLAGS, "-cp", f"{jars}/*", "kafka.Kafka", str(self._properties)]
+        # What a killed node leaves of its own native libraries goes with its data.
+        flags = [*JAVA_FLAGS, f"-Djava.io.tmpdir={self.data}"]
+        command = [java, *flags, "-cp", f"{jars}/*", "kafka.Kafka", str(self._properties)]
         start_detached(command, log=self.log, cwd=self.home).write(self._pid)
 
     def _wait_until_ready(self) -> None:

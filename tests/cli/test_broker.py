@@ -3,10 +3,12 @@
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
 from bourse.cli import kafka_jars, local_broker
@@ -80,6 +82,23 @@ def test_a_killed_node_is_started_again_and_one_stopped_on_purpose_is_not(
     node.stop()
     keeper.tick(now=100)
     assert node.process() is None
+
+
+def test_a_killed_node_leaves_nothing_outside_of_its_folder(node: LocalBroker, eventually: Callable) -> None:
+    node.start()
+    client = admin_client(node.address or "")
+    client.create_topics([NewTopic("t", 1, 1)], operation_timeout=10)["t"].result()
+    # The node reads what is compressed, with a native library that it unpacks for itself.
+    producer = Producer({"bootstrap.servers": node.address, "compression.type": "lz4"})
+    producer.produce("t", b"v" * 10_000)
+    assert producer.flush(20) == 0
+    process = node.process()
+    assert process
+    process.send(signal.SIGKILL)
+    eventually(node.has_died)
+    assert [*node.data.glob("liblz4*")]
+    assert not [*Path(tempfile.gettempdir()).glob(f"*/{process.pid}")]
+    node.start()
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_node(node: LocalBroker) -> None:
