@@ -1,7 +1,9 @@
 """The same chain of hops on Faust as it comes (aiokafka, at least once): what an order costs without the engine.
 
 Five agents in sequence, each decoding the record, writing one row of a changelogged table and sending one record on:
-less than Bourse's stages do, and without their guarantees. `python -m bench stock_faust [--orders N]`
+less than Bourse's stages do, and without their guarantees. Right after it the same market goes through Bourse, one worker each.
+
+`python -m bench stock_faust [--orders N] [--compiled]`
 """
 
 import argparse
@@ -14,8 +16,9 @@ import time
 import faust
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bench import throughput
 from bench.orders import market, orders
-from bench.stack import Stack, stack
+from bench.stack import Stack, add_code_option, stack
 from bourse.agents.wire import Wire
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
@@ -30,6 +33,8 @@ HOPS = (
     "stock-settlements",
 )
 PARTITIONS = 2
+_TIMES_AS_MANY = 20
+"""So that both take about as long."""
 
 
 def create_app() -> faust.App:
@@ -109,8 +114,14 @@ def _rate(made: Stack, count: int, seconds: float = 300) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the rate of one run."""
+    """Print the rates of a run of each, and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m bench stock_faust")
     parser.add_argument("--orders", type=int, default=5_000)
+    add_code_option(parser)
     chosen = parser.parse_args(arguments)
-    print(f"stock Faust, five hops  {run(chosen.orders):>12,.0f} orders/s")
+    stock = run(chosen.orders)
+    bourse = throughput.run(_TIMES_AS_MANY * chosen.orders, 1, PARTITIONS, code=chosen.code)
+    ours = bourse.orders / bourse.seconds
+    print(f"stock Faust, five hops  {stock:>12,.0f} orders/s")
+    print(f"Bourse, every topic     {ours:>12,.0f} orders/s")
+    print(f"ratio                   {ours / stock:>12,.1f}")
