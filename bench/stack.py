@@ -78,6 +78,7 @@ class Stack:
                 "compression.type": compression,
                 "queue.buffering.max.messages": 2_000_000,
                 "queue.buffering.max.kbytes": 1_000_000,
+                "log_level": 0,  # a broker that is killed on purpose is no news
             }
         )
 

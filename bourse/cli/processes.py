@@ -140,6 +140,8 @@ def _linux_start_of(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command in parentheses may hold spaces; field 3 (state) follows it, field 22 is the start in ticks after boot.
+    # The command in parentheses may hold spaces; field 3 follows it.
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else fields[19]
+    state, threads, ticks_after_boot = fields[0], int(fields[17]), fields[19]
+    # The first thread of a killed process may be gone before the others, which keep its ports and files for some milliseconds.
+    return None if state in "ZX" and threads <= 1 else ticks_after_boot

@@ -1,9 +1,12 @@
 """Processes are known by pid and start; nothing else is ever ended."""
 
+import platform
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from bourse.cli.processes import Process, end_all, last_lines, shorten_log, start_detached
 
@@ -13,6 +16,21 @@ DEAF = [
     "-c",
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
 ]
+
+# The number of exit(2), which ends the one thread that calls it.
+EXIT = {"x86_64": 60, "aarch64": 93}
+WITHOUT_ITS_FIRST_THREAD = """
+import ctypes, platform, sys, threading, time
+
+def outlive():
+    while "Z" not in open("/proc/self/stat").read().rpartition(")")[2]:
+        time.sleep(0.01)
+    print("up", flush=True)
+    time.sleep(60)
+
+threading.Thread(target=outlive).start()
+ctypes.CDLL(None).syscall(int(sys.argv[1]), 0)
+"""
 
 
 def start(command: list[str], tmp_path: Path, eventually: Callable[..., None]) -> Process:
@@ -30,6 +48,15 @@ def test_a_process_is_recognised_from_its_file_until_it_ends(tmp_path: Path, eve
     assert found.is_alive()
     assert end_all([found], grace_seconds=10) == []
     assert not found.is_alive()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc tells of single threads")
+def test_a_process_lives_until_its_last_thread_has_ended(tmp_path: Path, eventually: Callable) -> None:
+    exit_number = str(EXIT[platform.machine()])
+    process = start([sys.executable, "-c", WITHOUT_ITS_FIRST_THREAD, exit_number], tmp_path, eventually)
+    assert process.is_alive()
+    process.send(signal.SIGKILL)
+    assert process.wait(10)
 
 
 def test_another_process_with_the_same_pid_is_never_touched(tmp_path: Path, eventually: Callable) -> None:
