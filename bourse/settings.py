@@ -114,7 +114,8 @@ class Settings(BaseSettings):
         default=10_000,
         ge=1000,
         le=900_000,
-        description="Age at which Kafka aborts a transaction nobody finishes.",
+        description="Age at which Kafka aborts a transaction nobody finishes. A worker whose own work takes longer asks for more "
+        "at its next start.",
     )
     web_host: str = Field(
         default="127.0.0.1", description="Address on which a worker serves health and metrics."

@@ -6,6 +6,7 @@ from typing import Final
 
 from bourse.streaming.carry import Carry
 from bourse.streaming.outside import KAFKA, Outside
+from bourse.streaming.patience import Patience
 from bourse.streaming.stores import StoreFactory
 
 RECONNECT_MS: Final = 1_000
@@ -23,6 +24,8 @@ class Member:
     outside: Outside = KAFKA
     client: dict[str, str] = field(default_factory=dict)
     """Further librdkafka properties for every client (security, tuning)."""
+    patience: Patience | None = None
+    """Who is told of cycles that outlast the time-out; with None each start has the same."""
 
     @property
     def transactional_id(self) -> str:

@@ -286,7 +286,24 @@ class Engine:
     # -- the transaction ------------------------------------------------------------------------------------------
 
     async def _cycle(self, messages: list[Message]) -> None:
-        started = self._outside.monotonic()
+        patience = self.config.member.patience
+        started, computed = self._outside.monotonic(), self._outside.computed()
+        try:
+            await self._transact(messages, started)
+        except EngineError:
+            lasted, worked = self._outside.monotonic() - started, self._outside.computed() - computed
+            if patience and patience.ended(lasted, worked):
+                logger.error(  # noqa: TRY400 - the error itself is told of by whoever ends the process
+                    "a cycle of %s records has lasted %.1f s; from the next start on a transaction may last longer than %.1f s",
+                    len(messages),
+                    lasted,
+                    patience.timeout_ms / 1000,
+                )
+            raise
+        if patience:
+            patience.committed()
+
+    async def _transact(self, messages: list[Message], started: float) -> None:
         frames, offsets = self._frames(messages)
         self._producer.begin()
         # Offsets are on their way meanwhile. Outputs are not, until there is a full batch of them: what a broker is asked costs

@@ -70,8 +70,10 @@ class Outside:
     admin: Callable[[ClientSettings], AdminClient]
     monotonic: Callable[[], float]
     """Seconds that never run backwards."""
+    computed: Callable[[], float]
+    """Seconds that the thread which asks has computed so far."""
     thread: Callable[[], Thread]
 
 
-KAFKA: Final = Outside(Consumer, Transactions, AdminClient, time.monotonic, WaitingThread)
+KAFKA: Final = Outside(Consumer, Transactions, AdminClient, time.monotonic, time.thread_time, WaitingThread)
 """The real ones."""

@@ -220,6 +220,7 @@ class Process:
             producer=lambda settings: Producer(self, settings),  # type: ignore[arg-type, return-value]
             admin=lambda settings: Admin(self, settings),  # type: ignore[arg-type, return-value]
             monotonic=self.world.clock.now,
+            computed=lambda: 0.0,
             thread=Turns,
         )
 

@@ -161,6 +161,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             lambda settings: Producer(host, settings),  # type: ignore[arg-type, return-value]
             lambda settings: Admin(host, settings),  # type: ignore[arg-type, return-value]
             kafka.clock.now,
+            KAFKA.computed,
             KAFKA.thread,
         )
         cluster = Cluster("", outside, names, settle)

@@ -75,6 +75,29 @@ def test_an_agent_that_raises_stops_the_worker_before_anything_is_committed(toy:
     assert toy.workers["w0"].wait(30) == 70
 
 
+@pytest.mark.parametrize(("spending", "learns"), [(b"compute", True), (b"wait", False)])
+def test_what_does_not_fit_into_a_transaction_gets_a_longer_one(
+    toy: Toy, totals: Reader, spending: bytes, *, learns: bool
+) -> None:
+    toy.start("w0", TOY_TIMEOUT_MS="1000")
+    toy.publish(range(100))
+    assert totals.read_until(100) == 100
+    # The broker aborts what is too old once a second.
+    toy.publish_raw(spending + b" 3")
+    assert toy.workers["w0"].wait(30) == 70
+    left = toy.folder / "w0" / "patience"
+    assert left.exists() == learns
+    assert ("may last longer than 1.0 s" in toy.log("w0").read_text()) == learns
+    toy.start("w0", TOY_TIMEOUT_MS="1000")
+    toy.publish(range(100, 200))
+    if learns:
+        assert totals.read_until(200) == 200
+        assert_exact(totals, range(200))
+        assert not left.exists()
+    else:
+        assert toy.workers["w0"].wait(30) == 70
+
+
 def test_every_way_of_carrying_hops_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
     outputs = []
     for carry in Carry:

@@ -5,6 +5,8 @@ Run as `python -m faust -A toy_app worker` with its settings in TOY_* variables.
 
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.frames import Frame
 from bourse.streaming.partitioner import Partitioner
+from bourse.streaming.patience import Patience
 from bourse.streaming.schema import frame_schema
 from bourse.streaming.stores import ChangelogIdentity
 from bourse.streaming.transport import configure
@@ -55,10 +58,17 @@ app = faust.App(
     web_bind="127.0.0.1",
     datadir=os.environ["TOY_DATA"],
 )
+patience = Patience(Path(os.environ["TOY_DATA"]) / "patience", int(os.environ.get("TOY_TIMEOUT_MS", "10000")))
 configure(
     app,
     EngineConfig(
-        Member(os.environ["TOY_BROKER"], f"{PREFIX}group", os.environ["TOY_WORKER"]),
+        Member(
+            os.environ["TOY_BROKER"],
+            f"{PREFIX}group",
+            os.environ["TOY_WORKER"],
+            patience.timeout_ms,
+            patience=patience,
+        ),
         partitions=PARTITIONS,
         changelog=f"{PREFIX}changelog",
         topics=[NUMBERS, SUMS, ROUTED],
@@ -80,6 +90,15 @@ def add(frame: Frame, table: str, key: str, value: int) -> Sum:
     return new
 
 
+SPENDING = {b"compute": lambda: None, b"wait": lambda: time.sleep(0.01)}
+
+
+def spend(how: Callable[[], None], seconds: float) -> None:
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        how()
+
+
 @app.agent(app.topic(NUMBERS, schema=frame_schema()))
 async def accumulate(frames: Any) -> None:
     async for frame in frames:
@@ -87,6 +106,10 @@ async def accumulate(frames: Any) -> None:
             if record.value == b"raise":
                 msg = "told to"
                 raise ValueError(msg)
+            what, _, seconds = record.value.partition(b" ")
+            if what in SPENDING:
+                spend(SPENDING[what], float(seconds))
+                continue
             number = int(record.value)
             key = record.key.decode()
             row = add(frame, "sums", key, number)

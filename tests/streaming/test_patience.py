@@ -1,0 +1,58 @@
+"""A worker gives its transactions more time after one that its own work did not fit into, and only then."""
+
+from pathlib import Path
+
+import pytest
+
+from bourse.streaming.patience import LONGEST_MS, Patience
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "patience"
+
+
+def test_the_next_start_has_more_time_until_something_is_committed(file: Path) -> None:
+    first = Patience(file, 10_000)
+    assert first.timeout_ms == 10_000
+    assert first.ended(12, 8)
+    second = Patience(file, 10_000)
+    assert second.timeout_ms == 40_000
+    second.committed()
+    assert second.timeout_ms == 40_000  # the broker has been told
+    assert Patience(file, 10_000).timeout_ms == 10_000
+
+
+def test_it_grows_as_often_as_it_has_to_and_no_further_than_brokers_allow(file: Path) -> None:
+    seen = []
+    while (patience := Patience(file, 10_000)).ended(patience.timeout_ms / 1000, patience.timeout_ms / 1000):
+        seen.append(patience.timeout_ms)
+    assert seen == [10_000, 40_000, 160_000, 640_000]
+    assert patience.timeout_ms == LONGEST_MS
+
+
+def test_it_is_learnt_again_where_something_else_is_committed_before(file: Path) -> None:
+    assert Patience(file, 10_000).ended(12, 8)
+    second = Patience(file, 10_000)
+    second.committed()
+    assert second.ended(41, 30)
+    assert Patience(file, 10_000).timeout_ms == 160_000
+
+
+@pytest.mark.parametrize(("lasted", "computed"), [(9.9, 9.9), (60, 1)], ids=["in time", "waiting"])
+def test_neither_what_fails_in_time_nor_what_waits_for_a_broker_makes_it_longer(
+    file: Path, lasted: float, computed: float
+) -> None:
+    assert not Patience(file, 10_000).ended(lasted, computed)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "9999", "1e9"])
+def test_what_is_no_longer_time_is_nothing(file: Path, text: str) -> None:
+    file.write_text(text)
+    assert Patience(file, 10_000).timeout_ms == 10_000
+
+
+def test_a_broker_is_never_asked_for_more_than_it_allows(file: Path) -> None:
+    file.write_text("9000000000")
+    assert Patience(file, 10_000).timeout_ms == LONGEST_MS
