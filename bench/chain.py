@@ -47,7 +47,7 @@ class Chain:
         identity = ChangelogIdentity("bench", "bench", "changelog", PARTITION)
         self.store = open_store(folder, identity, self.wire.codec)
         self.store.ready()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         """By part; a stage's own time is what it decides in, a runner's all that is around that."""
         self.read: Counter[str] = Counter()
         self.written = 0
@@ -61,7 +61,7 @@ class Chain:
         self._waiting: defaultdict[str, list[frames.Record]] = defaultdict(list)
         self._passed: defaultdict[str, list[frames.Record]] = defaultdict(list)
 
-    def feed(self, topic: str, key: str, record: object) -> None:
+    def feed(self, topic: str, key: str, record: Record) -> None:
         """Let a record from outside wait for the next cycle."""
         self._wait(topic, self.wire.encoders[type(record)](record), key.encode())
 

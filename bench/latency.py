@@ -15,12 +15,13 @@ from confluent_kafka import Consumer, TopicPartition
 from bench.orders import market, orders, reference_data
 from bench.stack import Stack, add_code_option, publish, stack
 from bourse.agents.wire import Wire
-from bourse.schemas.records import Order
+from bourse.pipeline.outputs import Topic
+from bourse.schemas.records import Order, SettlementUpdated, Trade
 from bourse.settings import PROJECT_ROOT, Settings
 from bourse.streaming.carry import Carry
 
 WARM_SECONDS = 5
-TOPICS = ("trades", "settlements")
+TOPICS = (Topic.TRADES, Topic.SETTLEMENTS)
 
 
 def offer(rate: int, seconds: int) -> None:
@@ -41,7 +42,7 @@ def offer(rate: int, seconds: int) -> None:
     producer.flush()
 
 
-def observe(made: Stack, wire: Wire, seconds: float) -> dict[str, list[float]]:
+def observe(made: Stack, wire: Wire, seconds: float) -> dict[Topic, list[float]]:
     """Read committed trades and settlements as they come; return latencies in ms after the warm-up."""
     consumer = Consumer(
         {
@@ -59,7 +60,7 @@ def observe(made: Stack, wire: Wire, seconds: float) -> dict[str, list[float]]:
         for p in range(made.settings.partitions)
     ]
     consumer.assign(ends)
-    found: dict[str, list[float]] = {topic: [] for topic in TOPICS}
+    found: dict[Topic, list[float]] = {topic: [] for topic in TOPICS}
     began = time.monotonic()
     while (elapsed := time.monotonic() - began) < seconds:
         messages = consumer.consume(1, 0.1)
@@ -68,8 +69,9 @@ def observe(made: Stack, wire: Wire, seconds: float) -> dict[str, list[float]]:
         if elapsed > WARM_SECONDS:
             for message in messages:
                 topic = names[message.topic()]
-                sent = wire.decoders[topic](message.value()).event_time_ns
-                found[topic].append((now - sent) / 1e6)
+                record = wire.decoders[topic](message.value())
+                assert isinstance(record, Trade | SettlementUpdated)
+                found[topic].append((now - record.event_time_ns) / 1e6)
     consumer.close()
     return found
 
@@ -82,7 +84,7 @@ def percentile(values: list[float], share: float) -> float:
 
 def run(
     rate: int, seconds: int, workers: int, partitions: int, carry: Carry, code: Path = PROJECT_ROOT
-) -> dict[str, list[float]]:
+) -> dict[Topic, list[float]]:
     """Measure one run on a fresh broker, with workers from `code`."""
     with stack(code, partitions=partitions, carry=carry) as made:
         wire = Wire(made.settings)

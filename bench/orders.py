@@ -15,6 +15,7 @@ from bourse.schemas.records import (
     Order,
     OrderAction,
     OrderType,
+    Record,
     SessionEvent,
     SessionKind,
     Side,
@@ -22,13 +23,14 @@ from bourse.schemas.records import (
     WalletAction,
     WalletCommand,
 )
+from bourse.schemas.units import Price, Quantity
 from bourse.streaming.partitioner import Partitioner
 
 SYMBOLS = 200
 ACCOUNTS = 1_000
 SYMBOLS_PER_ACCOUNT = 8
-REFERENCE_PRICE = 1_000_000
-TICK = 1_000
+REFERENCE_PRICE = Price(1_000_000)
+TICK = Price(1_000)
 MARKET = "XMAD"
 DAY = dt.date(2026, 1, 5)
 PLENTY = 10**15
@@ -64,7 +66,7 @@ def market(partitions: int, symbols: int = SYMBOLS, accounts: int = ACCOUNTS) ->
     return Market(traders)
 
 
-def reference_data(market_: Market) -> Iterator[tuple[str, str, object]]:
+def reference_data(market_: Market) -> Iterator[tuple[str, str, Record]]:
     """Yield topic, key and record of what must be there before the first order."""
     for symbol in market_.traders:
         yield (
@@ -88,7 +90,7 @@ def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
     """Yield limit orders without end: prices around a slow walk, every fourth message a cancel of an earlier one."""
     chance = random.Random(seed)
     symbols = list(market_.traders)
-    walk = dict.fromkeys(symbols, REFERENCE_PRICE)
+    walk: dict[str, int] = dict.fromkeys(symbols, REFERENCE_PRICE)
     recent: list[tuple[str, str, str]] = []
     number = 0
     while True:
@@ -111,5 +113,5 @@ def orders(market_: Market, seed: int = 7) -> Iterator[Order]:
             recent.pop(0)
         yield Order(
             OrderAction.NEW, client_order_id, account, None, symbol, side, OrderType.LIMIT, TimeInForce.DAY,
-            chance.randrange(1, 200), price,
+            Quantity(chance.randrange(1, 200)), Price(price),
         )  # fmt: skip

@@ -28,5 +28,5 @@ class SixTopicsRunner(StageRunner):
 if __name__ == "__main__":
     import bourse.agents.build
 
-    bourse.agents.build.StageRunner = SixTopicsRunner  # type: ignore[misc]
+    bourse.agents.build.StageRunner = SixTopicsRunner  # type: ignore[attr-defined]
     main()

@@ -21,6 +21,7 @@ from bourse.cli.kafka import admin_client
 from bourse.cli.local_broker import LocalBroker
 from bourse.cli.topic_admin import TopicAdmin
 from bourse.cli.topic_settings import wanted_topics
+from bourse.schemas.records import Record
 from bourse.settings import PROJECT_ROOT, Settings
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -158,7 +159,7 @@ def add_code_option(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def publish(made: Stack, wire: Wire, events: Iterator[tuple[str, str, object]]) -> int:
+def publish(made: Stack, wire: Wire, events: Iterator[tuple[str, str, Record]]) -> int:
     """Publish records (topic, key, record), topic by topic, waiting for the workers between topics; return the count."""
     producer, last, count = made.producer(), "", 0
     for topic, key, record in events:

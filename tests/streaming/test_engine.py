@@ -88,14 +88,12 @@ def test_what_does_not_fit_into_a_transaction_gets_a_longer_one(
     left = toy.folder / "w0" / "patience"
     assert left.exists() == learns
     assert ("may last longer than 1.0 s" in toy.log("w0").read_text()) == learns
-    toy.start("w0", TOY_TIMEOUT_MS="1000")
-    toy.publish(range(100, 200))
     if learns:
+        toy.start("w0", TOY_TIMEOUT_MS="1000")
+        toy.publish(range(100, 200))
         assert totals.read_until(200) == 200
         assert_exact(totals, range(200))
         assert not left.exists()
-    else:
-        assert toy.workers["w0"].wait(30) == 70
 
 
 def test_every_way_of_carrying_hops_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
