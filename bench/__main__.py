@@ -26,6 +26,7 @@ ALL: Final = (
     ("chain", "--compiled"),
     ("book",),
     ("book", "--compiled"),
+    ("book", "--compiled", "--latest"),
     ("audit",),
 )
 IN_PROCESS: Final = {"codec", "chain", "book"}
