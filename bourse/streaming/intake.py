@@ -53,7 +53,8 @@ def consumer_settings(config: EngineConfig) -> ClientSettings:
         "session.timeout.ms": config.session_timeout_ms,
         # A member learns with a heartbeat that another one joins or leaves, and the others wait for it meanwhile.
         "heartbeat.interval.ms": min(500, config.session_timeout_ms // 4),
-        "max.poll.interval.ms": 300_000,
+        # Nothing is polled within a cycle, and one may be as long as its transaction.
+        "max.poll.interval.ms": max(300_000, 2 * config.member.transaction_timeout_ms),
         "enable.partition.eof": True,
         "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": 2_097_152,

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer
 from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig, Member
 from bourse.streaming.intake import consumer_settings
+from bourse.streaming.patience import LONGEST_MS
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.requests import Produce
 from bourse.streaming.transactions import Transactions
@@ -44,3 +45,10 @@ def test_a_member_comes_back_under_its_name_and_is_another_in_the_other_mode() -
     first = consumer_settings(CONFIG)["group.instance.id"]
     assert first == consumer_settings(replace(CONFIG))["group.instance.id"]
     assert first != consumer_settings(replace(CONFIG, carry=Carry.KAFKA))["group.instance.id"]
+
+
+def test_a_member_keeps_its_place_through_a_cycle_as_long_as_its_transaction() -> None:
+    patient = replace(MEMBER, transaction_timeout_ms=LONGEST_MS)
+    settings = consumer_settings(replace(CONFIG, member=patient))
+    Consumer(settings).close()
+    assert int(settings["max.poll.interval.ms"]) > LONGEST_MS
