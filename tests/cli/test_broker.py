@@ -69,7 +69,7 @@ def test_a_killed_node_is_started_again_and_one_stopped_on_purpose_is_not(
 ) -> None:
     node.start()
     keeper = BrokerKeeper(node)
-    process = node.process()
+    process, address = node.process(), node.address
     assert process
     process.send(signal.SIGKILL)
     eventually(node.has_died)
@@ -78,6 +78,7 @@ def test_a_killed_node_is_started_again_and_one_stopped_on_purpose_is_not(
     keeper.tick(now=0)
     assert node.process() not in (None, process)
     eventually(node.answers, seconds=60)
+    assert node.address == address  # where its clients look for it
 
     node.stop()
     keeper.tick(now=100)
@@ -98,7 +99,6 @@ def test_a_killed_node_leaves_nothing_outside_of_its_folder(node: LocalBroker, e
     eventually(node.has_died)
     assert [*node.data.glob("liblz4*")]
     assert not [*Path(tempfile.gettempdir()).glob(f"*/{process.pid}")]
-    node.start()
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_node(node: LocalBroker) -> None:
