@@ -290,7 +290,7 @@ class Engine:
         started, computed = self._outside.monotonic(), self._outside.computed()
         try:
             await self._transact(messages, started)
-        except EngineError:
+        except Exception:
             lasted, worked = self._outside.monotonic() - started, self._outside.computed() - computed
             if patience and patience.ended(lasted, worked):
                 logger.error(  # noqa: TRY400 - the error itself is told of by whoever ends the process

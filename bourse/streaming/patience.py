@@ -22,7 +22,6 @@ class Patience:
     def __init__(self, file: Path, usual_ms: int) -> None:
         """Read what the last start has left; what is no number, or below the usual, is nothing."""
         self._file = file
-        self.usual_ms = usual_ms
         self.timeout_ms = usual_ms
         with suppress(OSError, ValueError):
             self.timeout_ms = max(usual_ms, min(int(file.read_text()), LONGEST_MS))
@@ -33,9 +32,8 @@ class Patience:
         timeout = self.timeout_ms / 1000
         if lasted < timeout or computed < OWN_SHARE * timeout or self.timeout_ms >= LONGEST_MS:
             return False
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(str(min(LONGER * self.timeout_ms, LONGEST_MS)))
-        draft.replace(self._file)
+        # Half written it says nothing, and is learnt again.
+        self._file.write_text(str(min(LONGER * self.timeout_ms, LONGEST_MS)))
         return True
 
     def committed(self) -> None:

@@ -1,9 +1,19 @@
 """A worker gives its transactions more time after one that its own work did not fit into, and only then."""
 
+import asyncio
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from prometheus_client import CollectorRegistry
 
+from bourse.streaming.config import EngineConfig, Member
+from bourse.streaming.engine import Engine
+from bourse.streaming.errors import TransactionFailed, UnfinishedFrame
+from bourse.streaming.metrics import EngineMetrics
+from bourse.streaming.outside import KAFKA
 from bourse.streaming.patience import LONGEST_MS, Patience
 
 
@@ -56,3 +66,37 @@ def test_what_is_no_longer_time_is_nothing(file: Path, text: str) -> None:
 def test_a_broker_is_never_asked_for_more_than_it_allows(file: Path) -> None:
     file.write_text("9000000000")
     assert Patience(file, 10_000).timeout_ms == LONGEST_MS
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnfinishedFrame("an agent was refused a record"),
+        TransactionFailed("the commit was refused"),
+        KafkaException(KafkaError(KafkaError.INVALID_PRODUCER_EPOCH)),
+    ],
+    ids=["in an agent", "in the commit", "in the changelog"],
+)
+def test_it_does_not_matter_where_in_a_cycle_the_time_is_up(
+    file: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = dataclasses.replace(
+        KAFKA, monotonic=iter([0.0, 12.0]).__next__, computed=iter([0.0, 8.0]).__next__
+    )
+    member = Member("b", "g", "w", outside=outside, patience=Patience(file, 10_000))
+
+    def no_store(_identity: object) -> Any:
+        raise NotImplementedError
+
+    async def deliver(_frame: object) -> None: ...
+
+    async def too_long(*_what: object) -> None:
+        raise error
+
+    engine = Engine(
+        EngineConfig(member, 1, "c", ["a"], no_store), deliver, EngineMetrics(CollectorRegistry())
+    )
+    monkeypatch.setattr(engine, "_transact", too_long)
+    with pytest.raises(type(error)):
+        asyncio.run(engine._cycle([]))  # noqa: SLF001  (where a turn goes that has found records)
+    assert Patience(file, 10_000).timeout_ms == 40_000
