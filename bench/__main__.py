@@ -27,6 +27,7 @@ ALL: Final = (
     ("book",),
     ("book", "--compiled"),
     ("book", "--compiled", "--latest"),
+    ("cancels",),
     ("audit",),
 )
 IN_PROCESS: Final = {"codec", "chain", "book"}

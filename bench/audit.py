@@ -47,7 +47,7 @@ def log(records: int) -> Iterator[Encoded]:
         return Encoded(topic, offsets[topic] - 1, key, encoders[topic](record))
 
     market_ = market(1)
-    inputs: Iterator[tuple[str, str, Record]] = iter(reference_data(market_))
+    inputs: Iterator[tuple[str, str, Record]] = reference_data(market_)
     more = (("orders", order.account_id, order) for order in orders(market_))
     for stream in (inputs, more):
         for topic, key, record in stream:

@@ -61,14 +61,12 @@ def run(book: Book, messages: list[Message]) -> list[Event]:
     return events
 
 
-def by_id(orders: dict[str, RestingOrder], messages: list[Message]) -> None:
-    """Do with a dict alone what the book does by id for the messages, as far as nothing trades."""
-    for kind, order in messages:
-        if kind == "reduce":
-            orders.get(order.order_id)
-        elif kind == "cancel":
-            orders.pop(order.order_id, None)
-        elif kind != "immediate":
-            if kind == "move":
-                orders.pop(order.order_id, None)
+def by_id(orders: dict[str, RestingOrder], lookups: list[Message]) -> None:
+    """Do with a dict alone what the book does by id."""
+    for kind, order in lookups:
+        if kind == "come":
             orders.setdefault(order.order_id, order)
+        elif kind == "leave":
+            orders.pop(order.order_id)
+        else:
+            orders.get(order.order_id)
