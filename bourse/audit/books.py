@@ -46,6 +46,8 @@ class Books:
         self._halts = Halts()
         self._undecided: set[str] = set()
         """Messages of which only orders are known that expired before them."""
+        self._terms: dict[str, tuple[str, str, int]] = {}
+        """By symbol: market, currency and multiplier of its first version."""
         self._played = 0
         """What was played of symbols that were left out."""
 
@@ -117,6 +119,11 @@ class Books:
 
     def announcement(self, entry: Entry, announcement: Announcement) -> None:
         """Take in a session event or an instrument."""
+        instrument = announcement.instrument
+        if instrument is not None:
+            terms = instrument.market, instrument.currency, instrument.multiplier
+            if self._terms.setdefault(instrument.symbol, terms) != terms:
+                return  # a dead letter: nobody follows it
         self._sessions.learn(announcement)
         self._halts.learn(entry, announcement)
 

@@ -51,7 +51,8 @@ class NaiveBook(Trading):
     @property
     def shown_phase(self) -> SessionKind | None:
         """The phase as updates show it: what keeps an open book from trading is a halt."""
-        if self.phase is _OPEN and (self.is_paused or self.is_crossed()):
+        is_kept = self.is_halted and self.phase is not _CLOSED
+        if is_kept or (self.phase is _OPEN and (self.is_paused or self.is_crossed())):
             return SessionKind.HALT
         return self.phase
 
@@ -116,12 +117,14 @@ class NaiveBook(Trading):
     def announce(self, kind: SessionKind, *, is_halted: bool) -> list[Fill]:
         """Let a session event of this book act, and return the trades of an auction."""
         self.begin()
+        self.is_halted = is_halted
         before = self.session
         if kind not in _NO_PHASE:
             self.session = kind
         if kind is SessionKind.HALT or kind is SessionKind.TICK:
             return self._fills
-        self.is_paused = self.is_collecting = self.is_extended = False
+        if not (is_halted and (self.session is _OPEN or self.session is None)):
+            self.is_paused = self.is_collecting = self.is_extended = False
         self.is_opening_due = self.session is _OPEN and (self.is_opening_due or before is not _OPEN)
         if self.session is _OPEN or self.session is None:
             if not is_halted:
@@ -236,6 +239,7 @@ class NaiveBook(Trading):
     def _open(self) -> None:
         """Begin continuous trading, or go on with it."""
         self.is_opening_due = False
+        self.reach(self.last_price)
         self._uncross()
         self._end_auction_orders()
         self.reach(self.last_price)
@@ -251,6 +255,9 @@ class NaiveBook(Trading):
         self.cascade()
 
     def _enter_the_close(self) -> None:
+        for order in list(self.orders.values()):
+            if order.until is _AT_OPEN:
+                self.end(order, "EXPIRED")
         entering = [order for order in self.waiting.values() if order.until is _AT_CLOSE]
         for order in sorted(entering, key=lambda order: order.place):
             self.remove(order)
@@ -294,4 +301,4 @@ class NaiveBook(Trading):
         elif newer.is_sibling_of(older):
             self.end(older, "OCO_SIBLING_FILLED")
         else:
-            self.trade(newer, older, price, min(newer.left, older.left))
+            self.trade(newer, older, price, min(newer.left, older.left), in_auction=True)

@@ -230,36 +230,57 @@ class Game:
     def followed(self, book: NaiveBook, update: Update) -> tuple[NaiveBook, list[Fill]]:
         """Return a book after an announcement, and its trades.
 
-        Whether the last day of an instrument is over, ticks do not tell: then it is tried both ways.
+        Whether the last day of an instrument is over, or was over before, ticks do not tell: then each is tried.
         """
         record, sessions, copy = update_in(update.entry), self.sessions, update.cause
         kind = sessions.kind(copy) if copy.startswith(_SESSIONS) else None
-        if kind is None:
-            return (self._delisted(book, update) if sessions.was_delisted(record.symbol) else book), []
         is_halted = self.halts.is_halted(update.entry.partition, copy, self.market, record.symbol)
-        over = (False, True) if sessions.may_have_expired(record.symbol) else (False,)
+        if kind is None:
+            return self._of_its_instrument(book, update, is_halted=is_halted)
+        # Its last day is not over, is over with this event, or was over before, so that nothing trades any more.
+        ways = [(False, is_halted)]
+        if sessions.may_have_expired(record.symbol):
+            ways += [(True, is_halted), (True, True)]
         tried: list[tuple[NaiveBook, list[Fill]]] = []
-        for is_over in over:
-            other = book.copy() if len(over) > 1 else book
+        for is_over, is_kept in ways:
+            other = book.copy() if len(ways) > 1 else book
             # Other events than these two end a pause anyway, and begin trading again if it is time.
-            is_late = not is_halted and (kind is _TICK or kind is _HALT)
+            is_late = not is_kept and (kind is _TICK or kind is _HALT)
             due_ns = book.pause_ends_ns
             ends_pause = is_late and due_ns is not None and due_ns <= record.event_time_ns
             opens = is_late and other.is_opening_due
             fills = other.wake(record.event_time_ns, ends_pause=ends_pause, opens=opens)
-            fills = fills + other.announce(kind, is_halted=is_halted)
+            fills = fills + other.announce(kind, is_halted=is_kept)
+            other.is_halted = is_halted
             if is_over:
                 other.end_all("EXPIRED")
             tried.append((other, fills))
-            if len(over) == 1 or self.is_as_told(other, update):
+            if len(ways) == 1 or self.is_as_told(other, update):
                 return other, fills
         return tried[0]
 
-    def _delisted(self, book: NaiveBook, update: Update) -> NaiveBook:
-        """Return a book after an announcement of its instrument, which may have been delisted by that or only told of."""
-        delisted = book.copy()
-        delisted.delist()
-        return book if not self.is_as_told(delisted, update) and self.is_as_told(book, update) else delisted
+    def _of_its_instrument(
+        self, book: NaiveBook, update: Update, *, is_halted: bool
+    ) -> tuple[NaiveBook, list[Fill]]:
+        """Return a book after an announcement of its instrument, and its trades: a halt may be over, or it may be delisted."""
+        record, other = update_in(update.entry), book.copy()
+        due_ns = book.pause_ends_ns
+        is_due = due_ns is not None and due_ns <= max(record.event_time_ns, self.sessions.latest_ns)
+        ends_pause = not is_halted and is_due and _is_of_a_pause(book, record)
+        has_expired = any(fact.what == "EXPIRED" for fact in self.tally.told.get(update.cause, {}))
+        other.is_halted = is_halted
+        fills = other.wake(
+            record.event_time_ns if has_expired else 0,
+            ends_pause=ends_pause,
+            opens=not is_halted and book.is_opening_due,
+        )
+        if self.sessions.was_delisted(record.symbol):
+            delisted = book.copy()
+            delisted.is_halted = is_halted
+            delisted.delist()
+            if self.is_as_told(delisted, update) or not self.is_as_told(other, update):
+                return delisted, []
+        return other, fills
 
     def is_as_told(self, book: NaiveBook, update: Update) -> bool:
         """Say whether a book is what an update tells, and has done to orders what is told of its cause."""

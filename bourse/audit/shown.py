@@ -34,7 +34,7 @@ def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:
         and update.phase is book.session
         and update.paused_until_time_ns is None
     )
-    if book.session is not None and (not is_plain or book.is_paused or book.is_crossed()):
+    if book.session is not None and (not is_plain or book.is_paused or book.is_halted or book.is_crossed()):
         shown, until = book.shown_phase, update.paused_until_time_ns
         if update.phase is not shown or (until is None) is book.is_paused:
             return (

@@ -61,6 +61,8 @@ class Trading(Levels):
         self.is_paused = False
         self.is_collecting = False
         """Whether its pause is a call."""
+        self.is_halted = False
+        """Whether it was halted when its session or instrument was last told of."""
         self.pause_ends_ns: int | None = None
         """When its pause is due to end, as its last update told."""
         self.last_price: int | None = None
@@ -80,7 +82,7 @@ class Trading(Levels):
         other.waiting = self.waiting.copied()
         other.session, other.last_price, other.gone = self.session, self.last_price, self.gone
         other.is_paused, other.is_collecting = self.is_paused, self.is_collecting
-        other.pause_ends_ns = self.pause_ends_ns
+        other.is_halted, other.pause_ends_ns = self.is_halted, self.pause_ends_ns
         other.instrument = self.instrument
 
     @property
@@ -142,6 +144,7 @@ class Trading(Levels):
         """Say whether an order can be filled at once: with what icebergs hide, without what prevention keeps from it."""
         wanted = entering.left
         lowest, highest = self.band()
+        groups: set[tuple[str, str]] = set()
         for maker in self.against(entering.side).in_line():
             if not entering.reaches(maker.price) or not lowest <= maker.price <= highest:
                 return False
@@ -149,6 +152,10 @@ class Trading(Levels):
                 if entering.prevention is not SelfTradePrevention.CANCEL_OLDEST:
                     return False
             elif not entering.is_sibling_of(maker):
+                if maker.group is not None:
+                    if (maker.account_id, maker.group) in groups:
+                        continue  # the fill of the first of its group cancels it
+                    groups.add((maker.account_id, maker.group))
                 wanted -= maker.left
                 if wanted <= 0:
                     return True
@@ -214,14 +221,14 @@ class Trading(Levels):
                 self.end(other, why)
                 self.end(asking, why)
 
-    def trade(self, taker: Live, maker: Live, price: int, quantity: int) -> None:
+    def trade(self, taker: Live, maker: Live, price: int, quantity: int, *, in_auction: bool = False) -> None:
         """Trade: it may set off stops, and ends what is of one group with either order."""
         self._fills.append(Fill(taker.order_id, maker.order_id, price, quantity))
         if taker.order_id in self.orders:
-            self.fill(taker, quantity)
+            self.fill(taker, quantity, in_auction=in_auction)
         else:
             taker.left -= quantity
-        self.fill(maker, quantity)
+        self.fill(maker, quantity, in_auction=in_auction)
         self.last_price = price
         if self.waiting:
             self.reach(price)

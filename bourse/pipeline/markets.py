@@ -9,15 +9,20 @@ from typing import Final, NamedTuple
 
 from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.ids import pair_key
+from bourse.pipeline.money import saturated
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
-from bourse.schemas.records import Instrument, InstrumentStatus, SessionKind, TimeInForce
+from bourse.schemas.records import Halt, Instrument, InstrumentStatus, SessionKind, TimeInForce
 from bourse.schemas.units import TimeNs
 
 CALL_PHASES: Final = frozenset(
     {SessionKind.PRE_OPEN, SessionKind.OPENING_AUCTION, SessionKind.CLOSING_AUCTION}
 )
 """Phases in which the book collects orders and nothing trades until it uncrosses."""
+
+# NYSE Rule 7.12, Trading Halts Due to Extraordinary Market Volatility: 15 minutes at levels 1 and 2, the day at level 3.
+LAST_LEVEL: Final = 3
+BREAKER_HALT_NS: Final = 15 * 60 * 10**9
 
 # A member that is asked for with every order is looked up once: through its class it costs 0.1 us (CPython 3.11).
 _OPEN: Final = SessionKind.OPEN
@@ -98,6 +103,35 @@ def _trading_refusal(
     if phase is _CLOSED:
         return Refusal(Reason.MARKET_CLOSED, f"{market} is closed")
     return None
+
+
+def is_halted(state: State, market: str, symbol: str) -> bool:
+    """Say whether an instrument, or its market, is halted, whatever its phase."""
+    if _standing(state, market, symbol).is_free:
+        return False
+    instrument = state.instruments.get(symbol)
+    return (
+        (instrument is not None and instrument.status is InstrumentStatus.HALTED)
+        or state.halts.get(pair_key(market, symbol)) is not None
+        or state.halts.get(market) is not None
+    )
+
+
+def breaker_end(halt: Halt) -> TimeNs | None:
+    """Return when a circuit breaker's halt ends by itself, or None if it does not within its day."""
+    if halt.level is None or halt.level >= LAST_LEVEL:
+        return None
+    return TimeNs(saturated(halt.event_time_ns + BREAKER_HALT_NS))
+
+
+def next_look(state: State, market: str, symbol: str) -> TimeNs | None:
+    """Return from when on a market's halt may have ended by itself, or None if it is not halted or an event has to end it."""
+    if _standing(state, market, symbol).is_free:
+        return None
+    halt = state.halts.get(market)
+    if halt is None or halt.level is None:
+        return None
+    return breaker_end(halt) or halt.event_time_ns  # no clock tells when a business date ends: any tick may
 
 
 def has_expired(state: State, instrument: Instrument, time_ns: TimeNs) -> bool:

@@ -819,6 +819,8 @@ class BookState(Record, frozen=True, gc=False):
     is_collecting: bool = False
     pause_extensions: int = 0
     depth_by_order: bool = False
+    is_opening_due: bool = False
+    shown_phase: SessionKind | None = None
 
 
 class SourceOffset(Record, frozen=True, gc=False):

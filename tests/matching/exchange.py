@@ -11,6 +11,7 @@ from bourse.schemas.records import (
     AnnouncementKind,
     ApprovedOrder,
     BookUpdate,
+    Instrument,
     OrderAction,
     OrderEvent,
     Release,
@@ -121,18 +122,29 @@ class Exchange:
         return self.send(self.order(OrderAction.MASS_CANCEL, account, **fields))
 
     def session(
-        self, kind: SessionKind, symbol: str | None = None, market: str = MARKET, time_ns: int = 0
+        self,
+        kind: SessionKind,
+        symbol: str | None = None,
+        market: str = MARKET,
+        time_ns: int = 0,
+        **fields: object,
     ) -> Heard:
         """Announce a session event."""
-        return self.send(self.announced(kind, symbol, market, time_ns))
+        return self.send(self.announced(kind, symbol, market, time_ns, **fields))
 
     def announced(
-        self, kind: SessionKind, symbol: str | None = None, market: str = MARKET, time_ns: int = 0
+        self,
+        kind: SessionKind,
+        symbol: str | None = None,
+        market: str = MARKET,
+        time_ns: int = 0,
+        **fields: object,
     ) -> Announcement:
         """Return the announcement of a session event."""
         number = self.sent
         self.sent += 1
-        session = SessionEvent(market, kind, symbol, DAY, TimeNs(time_ns))
+        usual: dict[str, object] = {"business_date": DAY, "event_time_ns": TimeNs(time_ns)}
+        session = SessionEvent(market, kind, symbol, **(usual | fields))  # type: ignore[arg-type]
         return Announcement(
             f"sessions/0/{number}/a0",
             AnnouncementKind.SESSION,
@@ -142,6 +154,15 @@ class Exchange:
 
     def tick(self, time_ns: int) -> Heard:
         return self.session(SessionKind.TICK, time_ns=time_ns)
+
+    def publish(self, **fields: object) -> Heard:
+        """Announce a version of the instrument."""
+        number = self.sent
+        self.sent += 1
+        instrument = Instrument(SYMBOL, market=MARKET, **fields)  # type: ignore[arg-type]
+        return self.send(
+            Announcement(f"instruments/0/{number}/a0", AnnouncementKind.INSTRUMENT, instrument=instrument)
+        )
 
     def restart(self) -> None:
         """Forget what can be built again from rows."""

@@ -110,7 +110,7 @@ class TestTheClose:
         exchange.buy("A1", 1, 10, symbol="BBB")
         assert [event.symbol for event in exchange.session(SessionKind.CLOSED, "BBB").events] == ["BBB"]
 
-    @pytest.mark.parametrize("kind", [SessionKind.OPEN, SessionKind.TICK, SessionKind.HALT])
+    @pytest.mark.parametrize("kind", [SessionKind.OPEN, SessionKind.TICK])
     def test_other_session_events_expire_nothing(self, exchange: Exchange, kind: SessionKind) -> None:
         exchange.buy("A1", 1, 10)
         assert not exchange.session(kind).outputs

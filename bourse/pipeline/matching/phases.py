@@ -56,7 +56,9 @@ def _concerned(state: State, session: SessionEvent, time_ns: TimeNs) -> list[str
 
 def _act(turn: Turn) -> None:
     """Enter a phase, or go on in it after a halt."""
-    pauses.end(turn)
+    if not (turn.session_phase is SessionKind.OPEN and turn.is_halted()):
+        # In a halt that lasts on it has to wait: what a call has collected could not trade at its end.
+        pauses.end(turn)
     before = turn.memory.phase
     match turn.phase:
         case SessionKind.OPEN:
@@ -67,7 +69,7 @@ def _act(turn: Turn) -> None:
             _close(turn, before)
         case _:
             pass
-    if turn.phase is not before or turn.trades:
+    if turn.session_phase is not before or turn.trades:
         turn.market_data.is_full = True
 
 
@@ -105,6 +107,7 @@ def open_book(turn: Turn) -> None:
     if not turn.is_trading():
         return
     turn.has_opened = True
+    set_off(turn)  # what the last trade before this reached, wherever the auction goes
     uncross.uncross(turn)
     _end_auction_orders(turn)
     set_off(turn)
@@ -120,7 +123,10 @@ def _end_auction_orders(turn: Turn) -> None:
 
 
 def _enter_the_close(turn: Turn) -> None:
-    """Let the orders that wait for the closing auction rest, in the order of their arrival."""
+    """Let the orders that wait for the closing auction rest, in the order of their arrival; an opening that was not is over."""
+    for order in _resting(turn):
+        if order.time_in_force is TimeInForce.AT_OPEN:
+            turn.end(order, OrderStatus.EXPIRED, ReleaseReason.EXPIRED)
     for order in sorted(turn.book.waiting, key=_arrival):
         if order.time_in_force is TimeInForce.AT_CLOSE:
             turn.remove(order)
@@ -151,19 +157,18 @@ def _expire_with_its_instrument(turn: Turn, session: SessionEvent) -> None:
 
 
 def learn(state: State, outputs: Outputs, cause: str, symbol: str, time_ns: TimeNs) -> None:
-    """Show a book as its instrument asks now, and cancel everything in it if that is delisted."""
+    """Show a book as its instrument asks now, let it go on if a halt is over, and cancel everything in it if it is delisted."""
     memory, instrument = state.books.get(symbol), state.instruments.get(symbol)
     if memory is None or instrument is None:
         return
-    is_delisted = instrument.status is InstrumentStatus.DELISTED
-    if not is_delisted and memory.depth_by_order is instrument.depth_by_order:
-        return
     turn = Turn(state, outputs, cause, symbol, memory.market, time_ns)
+    wake(turn)
     turn.show_orders(are_shown=instrument.depth_by_order)
-    if is_delisted:
+    if instrument.status is InstrumentStatus.DELISTED:
         refusal = Refusal(Reason.SYMBOL_DELISTED, f"{symbol} is delisted")
         for order in sorted((*turn.book, *turn.book.waiting), key=_arrival):
             turn.end(order, OrderStatus.CANCELLED, ReleaseReason.DELISTED, refusal)
+            turn.market_data.is_full = True  # told of, though it may only have waited
         pauses.end(turn)
     turn.finish()
 

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.errors import InvariantBroken
 from bourse.pipeline.ids import pair_key
-from bourse.pipeline.markets import CALL_PHASES, business_date, clock, phase_of, trading_refusal
+from bourse.pipeline.markets import (
+    CALL_PHASES,
+    business_date,
+    clock,
+    is_halted,
+    next_look,
+    phase_of,
+    trading_refusal,
+)
 from bourse.pipeline.matching.auction import Uncrossing, uncrossing
 from bourse.pipeline.matching.book import Book
 from bourse.pipeline.matching.market_data import MarketData, Standing
@@ -100,8 +108,13 @@ class Turn:
         self.market_data = MarketData(self.book, by_order=memory.depth_by_order)
 
     def follow(self, session: SessionEvent) -> None:
-        """Take date and clock as a session event says, which may be for one symbol and so not move its market's."""
-        self.trade_date, self._session_time_ns = session.business_date, self.time_ns
+        """Take the clock as a session event says, and the date as its market has it then, where sessions have told one."""
+        row = self.state.markets.get(self.market)
+        if row is None or row.event_time_ns < 0:
+            self.trade_date = session.business_date
+        else:
+            self.trade_date = row.business_date
+        self._session_time_ns = self.time_ns
 
     def enter_phase(self, session_phase: SessionKind) -> None:
         """Be in the phase that a session has put the instrument in, or in the call of a pause meanwhile."""
@@ -182,7 +195,9 @@ class Turn:
 
     def is_opening_due(self) -> bool:
         """Say whether sessions have opened the book, and it has not done yet what that means: a halt keeps it from it."""
-        return self.session_phase is OPEN is not self.memory.phase and not self.has_opened
+        memory = self.memory
+        is_due = memory.is_opening_due or memory.phase is not OPEN
+        return is_due and self.session_phase is OPEN and not self.has_opened
 
     def is_trading(self) -> bool:
         """Say whether orders may trade as they come."""
@@ -248,8 +263,8 @@ class Turn:
         self.book.remove(order.order_id)
         self.state.resting_orders.delete(key)
 
-    def fill(self, order: RestingOrder, quantity: Quantity) -> None:
-        """Fill the first order of a side."""
+    def fill(self, order: RestingOrder, quantity: Quantity, *, keeps_place: bool = False) -> None:
+        """Fill the first order of a side; an iceberg that keeps its place shows a fresh part there."""
         self.market_data.touch(order)
         key = pair_key(self.symbol, order.order_id)
         if quantity == order.leaves_quantity:
@@ -257,7 +272,7 @@ class Turn:
             self.book.index.discard(order)
             self.state.resting_orders.delete(key)
             return
-        after = self.book.fill(order, quantity, self.place + 1)
+        after = self.book.fill(order, quantity, None if keeps_place else self.place + 1)
         if after.sequence != order.sequence:
             self.place += 1
         self.state.resting_orders.put(key, after)
@@ -301,9 +316,13 @@ class Turn:
         sequence, is_crossed = memory.sequence, self.book.is_crossed()
         levels, checksum = market_data.changes(memory.checksum)
         orders = market_data.orders()
+        shown, last_shown = self._shown_phase(is_crossed), memory.shown_phase
+        if shown is not last_shown is not None:
+            market_data.is_full = True
         # A trade is told of even where an iceberg shows as much again: so every trade has a place among the updates.
         if levels or orders or market_data.is_full or self.trades:
-            standing = self._standing(sequence + 1, is_crossed)
+            last_shown = shown
+            standing = self._standing(sequence + 1, shown, is_crossed)
             sequence = market_data.publish(
                 self.outputs, self.symbol, sequence + 1, levels, orders, checksum, standing
             )
@@ -313,7 +332,7 @@ class Turn:
             memory.business_date,
             self.place,
             memory.market,
-            memory.phase if self.is_opening_due() else self.session_phase,
+            self.session_phase,
             memory.reference_price,
             memory.price_band_bps,
             memory.pause_time_ns,
@@ -325,6 +344,8 @@ class Turn:
             memory.is_collecting,
             memory.pause_extensions,
             memory.depth_by_order,
+            self.is_opening_due(),
+            last_shown,
         )
         before = self._remembered
         if sequence != before.sequence or remembered != before:
@@ -334,21 +355,28 @@ class Turn:
 
     def _wake_time(self) -> TimeNs | None:
         expiry, pause_end = self.book.index.next_expiry(), self.memory.paused_until_time_ns
-        if expiry is None or pause_end is None:
-            return pause_end if expiry is None else expiry
-        return min(expiry, pause_end)
+        lapse = next_look(self.state, self.market, self.symbol)
+        if expiry is None and pause_end is None:
+            return lapse
+        return min(time_ns for time_ns in (expiry, pause_end, lapse) if time_ns is not None)
 
-    def _standing(self, sequence: int, is_crossed: bool) -> Standing:  # noqa: FBT001 - a fact of the book
+    def _shown_phase(self, is_crossed: bool) -> SessionKind:  # noqa: FBT001 - a fact of the book
+        """Return the phase as the public sees it: what keeps a crossed book that is open from uncrossing is a halt."""
+        phase = self.phase
+        if phase is OPEN and (is_crossed or self.is_paused()):
+            return SessionKind.HALT
+        is_kept = phase is not SessionKind.CLOSED and is_halted(self.state, self.market, self.symbol)
+        return SessionKind.HALT if is_kept else phase
+
+    def _standing(self, sequence: int, shown: SessionKind, is_crossed: bool) -> Standing:  # noqa: FBT001 - a fact of the book
         """Return how the book stands for the update of this number; InvariantBroken if it is crossed while it trades."""
         if is_crossed and self.is_trading():
             best = self.book.best(BUY), self.book.best(SELL)
             message = f"the book of {self.symbol} is crossed: bid and ask {best} after {self.cause}"
             raise InvariantBroken(message)
-        # What keeps an open book from uncrossing is a halt.
-        is_halted = self.phase is OPEN and (is_crossed or self.is_paused())
         return Standing(
             self.time_ns,
-            SessionKind.HALT if is_halted else self.phase,
+            shown,
             self.memory.paused_until_time_ns,
             self._indicative(sequence) if is_crossed else None,
         )

@@ -6,6 +6,7 @@ from typing import Final
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import are_remarks, clipped, is_id, is_name
 from bourse.pipeline.ids import pair_key
+from bourse.pipeline.markets import LAST_LEVEL, breaker_end
 from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
 from bourse.pipeline.validation.checks import account_refusal
@@ -23,10 +24,6 @@ from bourse.schemas.units import TimeNs
 
 NO_SESSION_YET: Final = TimeNs(-1)
 """Time of a market state that an order began, so that any session event may correct its date."""
-
-# NYSE Rule 7.12, Trading Halts Due to Extraordinary Market Volatility: 15 minutes at levels 1 and 2, the day at level 3.
-LAST_LEVEL: Final = 3
-BREAKER_HALT_NS: Final = 15 * 60 * 10**9
 
 
 def learn_account(state: State, account: Account) -> bool:
@@ -124,8 +121,8 @@ def _lift_breaker(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
     halt = state.halts.get(session.market)
     if halt is None or halt.level is None or halt.business_date is None:
         return
-    waited = halt.level < LAST_LEVEL and time_ns >= halt.event_time_ns + BREAKER_HALT_NS
-    if waited or session.business_date > halt.business_date:
+    end = breaker_end(halt)
+    if (end is not None and time_ns >= end) or session.business_date > halt.business_date:
         state.halts.delete(session.market)
 
 
