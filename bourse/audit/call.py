@@ -1,14 +1,13 @@
 """The price of a call auction, by looking at every price that some order names.
 
-The highest volume; of several the least left over; of several, if all leave it on one side, the highest limit (buyers are
-left) or the lowest (sellers are left); else the one nearest to the last or reference price, which may lie between them.
-What only protects market orders is no limit.
+Of the limits the one of the highest volume; of several the least left over; of several, if all leave it on one side, the highest (buyers are
+left) or the lowest (sellers are left); else what is nearest to the last or reference price, which may lie between them.
+What only protects market orders is no limit: where more trades within it than at any limit, the last or reference price counts alone.
 """
 
 from typing import NamedTuple
 
 from bourse.audit.levels import Levels
-from bourse.schemas.units import INT64_MAX
 
 
 class Call(NamedTuple):
@@ -25,19 +24,20 @@ def call_price(book: Levels, reference: int | None) -> Call | None:
     if best_bid is None or best_ask is None or best_bid < best_ask:
         return None
     bids, asks = book.bids.totals(), book.asks.totals()
-    named = {price for price in (*bids, *asks) if best_ask <= price <= best_bid} - {0, INT64_MAX}
-    if not named:
-        return None if reference is None else _call(bids, asks, reference)
-    calls = [_call(bids, asks, price) for price in sorted(named)]
+    calls = [_call(bids, asks, price) for price in sorted({*bids, *asks}) if best_ask <= price <= best_bid]
     most = max(call.volume for call in calls)
-    least = min(abs(call.surplus) for call in calls if call.volume == most)
-    tied = [call for call in calls if (call.volume, abs(call.surplus)) == (most, least)]
-    limited = [call for call in tied if book.bids.has_limit(call.price) or book.asks.has_limit(call.price)]
-    buyers_are_left = all(call.surplus > 0 for call in tied)
-    if limited and (buyers_are_left or all(call.surplus < 0 for call in tied)):
-        return limited[-1 if buyers_are_left else 0]
-    if reference is None:
-        return tied[-1 if buyers_are_left else 0]
+    limits = [call for call in calls if book.bids.has_limit(call.price) or book.asks.has_limit(call.price)]
+    if reference is not None and all(call.volume < most for call in limits):
+        within = [call.price for call in calls if call.volume == most]
+        return _call(bids, asks, min(max(reference, within[0]), within[-1]))
+    if not limits:
+        return None
+    least = min((-call.volume, abs(call.surplus)) for call in limits)
+    tied = [call for call in limits if (-call.volume, abs(call.surplus)) == least]
+    if all(call.surplus > 0 for call in tied):
+        return tied[-1]
+    if reference is None or all(call.surplus < 0 for call in tied):
+        return tied[0]
     return _call(bids, asks, min(max(reference, tied[0].price), tied[-1].price))
 
 

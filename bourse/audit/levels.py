@@ -242,8 +242,18 @@ class Levels:
         if not queue.orders:
             half.drop(order.price)
 
-    def fill(self, order: Live, quantity: int) -> None:
-        """Fill a resting order; when what it shows is used up, the next part of an iceberg goes to the end."""
+    def fill(self, order: Live, quantity: int, *, in_auction: bool = False) -> None:
+        """Fill a resting order; when what it shows is used up, the next part of an iceberg goes to the end.
+
+        In an auction, where all of it takes part, it stays where it is and shows a fresh part.
+        """
+        if in_auction and quantity < order.left:
+            queue = self.half(order.side).queue_at(order.price)
+            queue.shown -= order.shown
+            order.left -= quantity
+            order.show()
+            queue.shown += order.shown
+            return
         if quantity >= order.shown:
             self.take_out(order)
             order.left -= quantity

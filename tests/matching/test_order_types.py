@@ -69,6 +69,16 @@ class TestFillOrKill:
         assert heard.released == [("0-1", 5, "REJECTED")]
         assert exchange.buy("A2", 4, 100, time_in_force=FOK).fills == [("0-2", "0-0", 100, 4)]
 
+    def test_of_a_group_only_what_is_filled_first_counts(self, exchange: Exchange) -> None:
+        """Its fill cancels the others, which another order may take the place of."""
+        exchange.sell("A1", 5, 100, oco_group="one")
+        exchange.sell("A1", 5, 101, oco_group="one")
+        exchange.sell("A3", 4, 102, oco_group="one")
+        assert exchange.buy("A2", 10, 102, time_in_force=FOK).events[0].reason == "FOK_NOT_FILLABLE"
+        heard = exchange.buy("A2", 9, 102, time_in_force=FOK)
+        assert heard.fills == [("0-4", "0-0", 100, 5), ("0-4", "0-2", 102, 4)]
+        assert ("0-1", "CANCELLED") in heard.statuses
+
     def test_what_icebergs_hide_counts(self, exchange: Exchange) -> None:
         exchange.sell("A1", 10, 100, display_quantity=2)
         assert exchange.buy("A2", 10, 100, time_in_force=FOK).statuses[-1] == ("0-0", "FILLED")
@@ -97,6 +107,14 @@ def prevention_of(name: str) -> SelfTradePrevention:
 
 
 class TestPostOnly:
+    def test_a_replace_that_loses_its_place_in_a_call_is_rejected(self, exchange: Exchange) -> None:
+        exchange.buy("A2", 5, 99, post_only=True, time_in_force=GTC)
+        exchange.session(SessionKind.PRE_OPEN)
+        heard = exchange.replace("A2", "0-0", 5, 101)
+        assert (heard.events[0].status, heard.events[0].reason) == ("REPLACE_REJECTED", "WRONG_PHASE")
+        assert exchange.queue(BUY) == [(99, "0-0", 5)]
+        assert exchange.replace("A2", "0-0", 4, 99).statuses == [("0-0", "REPLACED")]
+
     def test_it_rests_or_is_rejected(self, exchange: Exchange) -> None:
         exchange.sell("A1", 5, 100)
         assert exchange.buy("A2", 5, 99, post_only=True).statuses == [("0-1", "OPEN")]
@@ -117,6 +135,33 @@ class TestPostOnly:
 
 
 class TestIcebergs:
+    @pytest.mark.parametrize("parts", [[10], [5, 5], [1] * 10, [7, 3]])
+    def test_in_an_auction_all_of_it_has_its_place_however_the_other_side_is_divided(
+        self, exchange: Exchange, parts: list[int]
+    ) -> None:
+        exchange.session(SessionKind.PRE_OPEN)
+        exchange.buy("A1", 12, 100, display_quantity=4)
+        exchange.buy("A2", 10, 100)
+        for part in parts:
+            exchange.sell("A3", part, 100)
+        heard = exchange.session(SessionKind.OPEN)
+        assert {trade.account_id for trade in heard.trades if trade.side is BUY} == {"A1"}
+        assert exchange.queue(BUY) == [(100, "0-1", 2), (100, "0-2", 10)]
+        assert heard.updates[0].best_bid_quantity == 12
+
+    def test_a_replace_does_not_make_more_parts_of_it_than_it_may_have(self, exchange: Exchange) -> None:
+        exchange.sell("A1", 1_000, 100, display_quantity=1)
+        heard = exchange.replace("A1", "0-0", 1_001, 100, side=SELL)
+        assert (heard.events[0].status, heard.events[0].reason) == (
+            "REPLACE_REJECTED",
+            "INVALID_DISPLAY_QUANTITY",
+        )
+        assert exchange.replace("A1", "0-0", 999, 100, side=SELL).statuses == [("0-0", "REPLACED")]
+
+    def test_one_that_shows_more_than_it_is_made_to_has_nothing_to_hide(self, exchange: Exchange) -> None:
+        exchange.sell("A1", 10, 100, display_quantity=5)
+        assert exchange.replace("A1", "0-0", 3, 101, side=SELL).statuses == [("0-0", "REPLACED")]
+
     def test_only_a_part_is_shown_and_the_next_one_goes_to_the_end(self, exchange: Exchange) -> None:
         update = exchange.sell("A1", 10, 100, display_quantity=4).updates[0]
         assert (update.best_ask_quantity, update.changes[0].quantity, update.changes[0].orders) == (4, 4, 1)

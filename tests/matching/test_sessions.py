@@ -272,7 +272,7 @@ class Totals:
 
     def has_limit(self, price: int) -> bool:
         """Market orders are bounded by prices that end in 7 here."""
-        return price % 10 != 7
+        return price > 0 and price % 10 != 7
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,15 @@ class Totals:
         ([(197, 9)], [(98, 5)], 150, (98, 5, 4)),  # nobody asks for the price that only bounds a market order
         ([(102, 5)], [(57, 9)], 70, (102, 5, -4)),
         ([(197, 9)], [(57, 5)], 100, (100, 5, 4)),
-        ([(197, 9)], [(57, 5)], None, (197, 5, 4)),
+        ([(197, 9)], [(57, 5)], None, None),  # nobody has named a price
+        ([(197, 10)], [(0, 10)], 100, (100, 10, 0)),
+        ([(197, 10), (101, 5)], [(100, 10)], 100, (101, 10, 5)),  # though 5 less would be left above 101
+        ([(10_007, 10), (101, 5)], [(100, 10)], None, (101, 10, 5)),
+        ([(100, 10)], [(87, 10), (99, 5)], 100, (99, 10, -5)),
+        ([(107, 5), (101, 3)], [(101, 3)], 100, (101, 3, 5)),
+        ([(107, 10), (97, 10)], [(87, 20), (104, 1)], 95, (95, 20, 0)),  # more than at any limit
+        ([(107, 10), (97, 10)], [(87, 20), (104, 1)], 120, (97, 20, 0)),
+        ([(107, 10), (97, 10)], [(87, 20), (104, 1)], None, (104, 10, -11)),
         # The examples of the Xetra Market Model for auctions, in its numbers.
         ([(202, 200), (201, 200), (200, 300)], [(196, 400), (198, 200), (200, 100)], 201, (200, 700, 0)),
         ([(202, 400), (201, 200)], [(198, 200), (199, 300)], 199, (201, 500, 100)),
@@ -477,8 +485,9 @@ class TestTheEndOfAnInstrument:
     def test_other_news_and_news_of_other_partitions_change_nothing(self, exchange: Exchange) -> None:
         assert not self.news(exchange, status=InstrumentStatus.DELISTED).outputs
         assert exchange.state.books.get(SYMBOL) is None
+        exchange.state.instruments.delete(SYMBOL)
         self.with_orders(exchange)
-        assert not self.news(exchange, status=InstrumentStatus.HALTED).outputs
+        assert not self.news(exchange, settlement_days=3).outputs
 
     def test_everything_expires_with_the_last_day_of_an_instrument(self, exchange: Exchange) -> None:
         self.news(exchange, expiry_date=DAY)

@@ -1,10 +1,11 @@
 """Call auctions: the price at which a crossed book trades at once.
 
-The price of the highest volume; of several the one that leaves the least unfilled; of several, where they all leave it on
-one side, the limit that serves this side worst; else the one nearest to the last price (before the first trade: to the
-reference price). That is the order of criteria of Euronext's and Xetra's rule books: volume, surplus, market pressure,
-reference price. A protective price only bounds a market order, and is no limit that somebody asked for. Hidden quantities
-of icebergs count. Decides a price, and refuses to know who trades.
+Of the limits of orders, the one of the highest volume; of several the one that leaves the least unfilled; of several, where
+they all leave it on one side, the one that serves this side worst; else the price between them that is nearest to the last price
+(before the first trade: to the reference price). That is the order of criteria of Euronext's and Xetra's rule books: volume,
+surplus, market pressure, reference price. A protective price only bounds a market order, and is no limit that somebody asked
+for: where no limit brings the highest volume, the price is the one nearest to the last price that does. Hidden
+quantities of icebergs count. Decides a price, and refuses to know who trades.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Totals(Protocol):
         ...
 
     def has_limit(self, price: Price) -> bool:
-        """Say whether an order with this limit rests."""
+        """Say whether an order with this limit rests, and not only market orders that it protects."""
         ...
 
 
@@ -44,25 +45,48 @@ def uncrossing(book: Totals, reference: Price | None) -> Uncrossing | None:
     if not bids or not asks or bids[0][0] < asks[0][0]:
         return None
     best_bid, best_ask = bids[0][0], asks[0][0]
-    limits = {price for price, _ in bids if price >= best_ask} | {
-        price for price, _ in asks if price <= best_bid
-    }
-    candidates = sorted(limits - set(ANY_PRICE.values()))
-    if not candidates:
-        candidates = [] if reference is None else [reference]
-    tied = _tied(_outcomes(candidates, bids, asks))
+    named = sorted(
+        {price for price, _ in bids if price >= best_ask} | {price for price, _ in asks if price <= best_bid}
+    )
+    outcomes = _outcomes(named, bids, asks)
+    widest = _of_most(outcomes)
+    tied = _best_limits(book, widest)
+    if not tied and reference is not None:
+        return _nearest(reference, widest, bids, asks)
+    tied = tied or _best_limits(book, outcomes)
     if not tied:
         return None
     # The surplus falls as prices rise: these two say on which side all between them leave it.
     lowest, highest = tied[0], tied[-1]
-    if highest.surplus > 0 or lowest.surplus < 0:
-        limited = [outcome for outcome in tied if book.has_limit(outcome.price)]
-        if limited:
-            return limited[-1] if highest.surplus > 0 else limited[0]
-    if reference is None:
-        return highest if highest.surplus > 0 else lowest
-    price = Price(min(max(reference, lowest.price), highest.price))
+    if highest.surplus > 0:
+        return highest
+    if lowest.surplus < 0 or reference is None:
+        return lowest
+    return _nearest(reference, tied, bids, asks)
+
+
+def _nearest(
+    reference: Price,
+    outcomes: list[Uncrossing],
+    bids: list[tuple[Price, int]],
+    asks: list[tuple[Price, int]],
+) -> Uncrossing:
+    """Return what the price nearest to a reference brings, of all between the first and the last of the outcomes."""
+    price = Price(min(max(reference, outcomes[0].price), outcomes[-1].price))
     return _outcomes([price], bids, asks)[0]
+
+
+def _of_most(outcomes: list[Uncrossing]) -> list[Uncrossing]:
+    """Return the outcomes with the highest volume."""
+    most = max((outcome.quantity for outcome in outcomes), default=0)
+    return [outcome for outcome in outcomes if outcome.quantity == most]
+
+
+def _best_limits(book: Totals, outcomes: list[Uncrossing]) -> list[Uncrossing]:
+    """Return the outcomes at limits that have the highest volume and leave the least unfilled, lowest price first."""
+    limits = _of_most([outcome for outcome in outcomes if book.has_limit(outcome.price)])
+    least = min((abs(outcome.surplus) for outcome in limits), default=0)
+    return [outcome for outcome in limits if abs(outcome.surplus) == least]
 
 
 def _outcomes(
@@ -87,10 +111,3 @@ def _within(prices: Sequence[Price], levels: list[tuple[Price, int]], sign: int)
             reached += 1
         found.append(sums[reached])
     return found
-
-
-def _tied(outcomes: list[Uncrossing]) -> list[Uncrossing]:
-    """Return the outcomes with the highest volume, and of those the ones that leave the least, lowest price first."""
-    most = max((outcome.quantity for outcome in outcomes), default=0)
-    least = min((abs(outcome.surplus) for outcome in outcomes if outcome.quantity == most), default=0)
-    return [outcome for outcome in outcomes if outcome.quantity == most and abs(outcome.surplus) == least]

@@ -212,13 +212,17 @@ class Book:
 
     def has_limit(self, price: Price) -> bool:
         """Say whether an order with this limit rests, and not only market orders that it protects."""
+        levels = (self.bids.levels.get(price), self.asks.levels.get(price))
         return any(
-            order.order_type is not OrderType.MARKET for side in Side for order in self.queue(side, price)
+            order.order_type is not OrderType.MARKET
+            for level in levels
+            if level is not None
+            for order in level
         )
 
     def size(self) -> int:
-        """Return how many levels there are, within a factor of two."""
-        return len(self.bids.heap) + len(self.asks.heap)
+        """Return how many levels hold orders."""
+        return len(self.bids.heap) - self.bids.empty + len(self.asks.heap) - self.asks.empty
 
     def queue(self, side: Side, price: Price) -> list[RestingOrder]:
         """Return the orders at a price, the oldest first."""
@@ -284,10 +288,11 @@ class Book:
             return None
         return level.first().order
 
-    def fill(self, order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
+    def fill(self, order: RestingOrder, quantity: Quantity, place: int | None) -> RestingOrder:
         """Fill the first order of a side, and return it as it is then; with no `leaves_quantity` it has left the book.
 
-        An iceberg whose shown part is used up shows the next one at the end of the queue, with `place` as its time.
+        An iceberg whose shown part is used up shows the next one at the end of the queue, with `place` as its time; with
+        none it stays where it is, and shows a fresh part of what is left.
         """
         leaves = order.leaves_quantity - quantity
         after = replace(order, cum_quantity=order.cum_quantity + quantity, leaves_quantity=leaves)
@@ -297,11 +302,15 @@ class Book:
         level = (self.bids if order.side is BUY else self.asks).best
         assert level is not None, order
         front, hidden = level.first(), order.hidden_quantity
-        if leaves > hidden:
+        if leaves > hidden and (place is not None or not hidden):
             level.change(front, after, leaves - hidden)
             return after
         shown = min(leaves, after.display_quantity or leaves)
-        after = replace(after, hidden_quantity=Quantity(leaves - shown), sequence=place)
+        after = replace(after, hidden_quantity=Quantity(leaves - shown))
+        if place is None:
+            level.change(front, after, shown)
+            return after
+        after = replace(after, sequence=place)
         level.leave(front)
         front = self.places[order.order_id] = Place(after, front.is_buy, shown)
         level.join(front)

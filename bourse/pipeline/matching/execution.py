@@ -77,9 +77,10 @@ def refusal_to_trade(turn: Turn, order: RestingOrder) -> Refusal | None:
 
 
 def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
-    """Say whether an order can be filled at once, with what icebergs hide and without what prevention keeps from it."""
+    """Say whether an order can be filled at once, with what icebergs hide and without what prevention or groups keep from it."""
     lowest, highest = turn.band()
     wanted: int = order.leaves_quantity
+    groups: set[tuple[str, str]] = set()
     for maker in turn.book.in_line(OPPOSITE[order.side]):
         if not reaches(order, maker.price) or not lowest <= maker.price <= highest:
             return False
@@ -87,6 +88,12 @@ def _is_fillable(turn: Turn, order: RestingOrder) -> bool:
             if order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
                 return False
         elif not are_siblings(order, maker):
+            if maker.oco_group is not None:
+                # Its fill cancels the others of its group.
+                group = (maker.account_id, maker.oco_group)
+                if group in groups:
+                    continue
+                groups.add(group)
             wanted -= maker.leaves_quantity
             if wanted <= 0:
                 return True

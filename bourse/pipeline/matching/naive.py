@@ -98,20 +98,21 @@ class NaiveBook:
         """Put a changed order in the place of the one with its id."""
         self.orders[self._place(order.order_id)] = order
 
-    def fill(self, order: RestingOrder, quantity: Quantity, place: int) -> RestingOrder:
-        """Fill an order; a part of an iceberg that is used up is followed by the next at the end of the queue."""
+    def fill(self, order: RestingOrder, quantity: Quantity, place: int | None) -> RestingOrder:
+        """Fill an order; a part of an iceberg that is used up is followed by the next, at the end of the queue if given a place."""
         cum, leaves = order.cum_quantity + quantity, order.leaves_quantity - quantity
         after = replace(order, cum_quantity=cum, leaves_quantity=leaves)
-        if quantity < _shown(order):
+        if quantity < _shown(order) and place is not None:
+            self.amend(after)
+            return after
+        after = replace(after, hidden_quantity=max(0, leaves - (order.display_quantity or leaves)))
+        if leaves and place is None:
             self.amend(after)
             return after
         self.remove(order.order_id)
         if leaves:
-            hidden = max(0, leaves - (order.display_quantity or 0))
-            after = replace(after, hidden_quantity=hidden, sequence=place)
+            after = replace(after, sequence=place)
             self.rest(after)
-        else:
-            after = replace(after, hidden_quantity=0)
         return after
 
     def _prices(self, side: Side) -> list[Price]:

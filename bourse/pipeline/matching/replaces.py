@@ -7,6 +7,7 @@ of the order until it hears which of them came true.
 
 from msgspec.structs import replace
 
+from bourse.pipeline.markets import entry_refusal
 from bourse.pipeline.matching.admission import (
     LIMITED,
     STOPS,
@@ -93,8 +94,10 @@ def _refusal(turn: Turn, order: ApprovedOrder, target: RestingOrder, changed: Re
         return Refusal(Reason.INVALID_QUANTITY, f"quantity {order.quantity} is below 0")
     if changed.leaves_quantity <= 0:
         return None
-    # The part that is shown is measured against the total when it is asked for: a smaller total may fall below it.
-    asked = changed if order.display_quantity is not None else replace(changed, display_quantity=None)
+    asked = changed
+    if order.display_quantity is None and changed.display_quantity is not None:
+        # A shown part that is not asked for may be above a smaller total, but not too small for a larger one.
+        asked = replace(changed, display_quantity=min(changed.display_quantity, changed.order_quantity))
     refusal = terms_refusal(asked) or size_refusal(turn, changed)
     if refusal is None and changed.display_quantity != target.display_quantity is None:
         return Refusal(Reason.INVALID_INSTRUCTION, "an order does not become an iceberg")
@@ -132,8 +135,9 @@ def _lose_place(
     """Let the changed order enter anew, or say why it may not; then the order stays as it was."""
     turn.trade_date = order.business_date
     waits = turn.book.waiting.get(target.order_id) is not None
-    if not waits and turn.is_trading():
-        refusal = refusal_to_trade(turn, changed)
+    if not waits:
+        is_trading = turn.is_trading()
+        refusal = refusal_to_trade(turn, changed) if is_trading else _call_refusal(turn, changed)
         if refusal is not None:
             return refusal
     turn.remove(target)
@@ -149,6 +153,11 @@ def _lose_place(
     else:
         rest(turn, changed)
     return None
+
+
+def _call_refusal(turn: Turn, changed: RestingOrder) -> Refusal | None:
+    """Refuse a change of what could not enter the call anew."""
+    return entry_refusal(turn.phase, changed.time_in_force, post_only=changed.post_only)
 
 
 def _answer(turn: Turn, order: ApprovedOrder, before: RestingOrder, after: RestingOrder) -> None:

@@ -43,8 +43,9 @@ def _meet(turn: Turn, newest: RestingOrder, oldest: RestingOrder, price: Price) 
         end_sibling(turn, oldest)
         return
     quantity = Quantity(min(newest.leaves_quantity, oldest.leaves_quantity))
-    turn.fill(newest, quantity)
-    turn.fill(oldest, quantity)
+    # An iceberg takes part with all that it hides, in its place: how the other side is divided makes no difference.
+    turn.fill(newest, quantity, keeps_place=True)
+    turn.fill(oldest, quantity, keeps_place=True)
     publish(turn, newest, oldest, price, quantity, auction=True)
     for order in (oldest, newest):
         if order.oco_group is not None:
