@@ -142,7 +142,7 @@ class Auditor:
         self._wallets.conclude(ledger)
         self._holdings.conclude(ledger)
         self._obligations.conclude(ledger, at_rest=at_rest)
-        self._depth.conclude(ledger)
+        self._depth.conclude(ledger, at_rest=at_rest)
         self._books.conclude(ledger, at_rest=at_rest)
         self._limits.conclude(ledger, at_rest=at_rest)
         if at_rest:

@@ -4,7 +4,7 @@ Sorts what is read by symbol, and lets each symbol's game go on. The first offen
 on, as everything after it would be another, and so does what the topics cannot tell; the report says so.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +14,7 @@ from bourse.audit.halts import Halts
 from bourse.audit.ordering import Play
 from bourse.audit.playing import Game, is_announcement, refusal_of
 from bourse.audit.sessions import Sessions
+from bourse.audit.shown import joined
 from bourse.audit.trading import Fact, Fill
 from bourse.schemas.records import (
     Announcement,
@@ -42,6 +43,8 @@ class Books:
         self._ledger = ledger
         self._plays: dict[str, Play] = {}
         self._left_out: dict[str, str] = {}
+        self._parts: defaultdict[str, list[Entry]] = defaultdict(list)
+        """By symbol: what has come of an update that is spread over several."""
         self._sessions = Sessions()
         self._halts = Halts()
         self._undecided: set[str] = set()
@@ -111,11 +114,17 @@ class Books:
         play.game.sequence += 1
         if update.sequence != play.game.sequence:
             self._leave_out(update.symbol, "updates are missing, see A20")
-        elif (
-            not update.part
-        ):  # The other parts tell more of the orders behind the levels that the first has told.
-            play.game.update(entry, cause)
+        elif (whole := self._whole(entry, update)) is not None:
+            play.game.update(whole, cause)
             self._go_on(update.symbol, play)
+
+    def _whole(self, entry: Entry, update: BookUpdate) -> Entry | None:
+        """Return an update with all that it tells, or None where it is spread over several and another one is to come."""
+        if update.parts == 1:
+            return entry
+        parts = self._parts[update.symbol]
+        parts.append(entry)
+        return None if update.part + 1 < update.parts else joined(self._parts.pop(update.symbol))
 
     def announcement(self, entry: Entry, announcement: Announcement) -> None:
         """Take in a session event or an instrument."""

@@ -1,9 +1,14 @@
-"""A20: what the books' updates say: never crossed while trading is continuous, none missing, orders that make the levels."""
+"""A20: what the books' updates say.
+
+Never crossed while trading is continuous, none and no part of one missing, snapshots when they are due, orders that make
+the levels.
+"""
 
 from typing import Final, TypeAlias
 
 from bourse.audit.entries import Entry
 from bourse.audit.equations import Equation, Ledger
+from bourse.audit.shown import is_snapshot_due, update_in
 from bourse.schemas.records import BookOrder, BookOrderAction, BookUpdate, SessionKind, Side
 
 Place: TypeAlias = tuple[Side, int]
@@ -70,6 +75,8 @@ class Depth:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._sequences: dict[str, int] = {}
+        self._unfinished: dict[str, Entry] = {}
+        """The last one of those that are spread over several, while another one is to come."""
         self._orders: dict[str, OrdersTold] = {}
         """Of books that tell of their orders."""
         self._updates = 0
@@ -82,12 +89,28 @@ class Depth:
             cause = f"update {update.sequence} of {update.symbol} follows update {before}"
             self._ledger.fail(Equation.A20, entry, cause)
         self._sequences[update.symbol] = update.sequence
+        problem = self._part_problem(entry, update)
+        if problem is not None:
+            self._ledger.fail(Equation.A20, entry, problem)
         bid, ask = update.best_bid, update.best_ask
         is_crossed = bid is not None and ask is not None and bid >= ask
         if is_crossed and update.phase is SessionKind.OPEN:
             self._ledger.fail(Equation.A20, entry, f"{update.symbol} has a bid of {bid} and an ask of {ask}")
         if update.orders or update.symbol in self._orders:
             self._told(entry, update)
+
+    def _part_problem(self, entry: Entry, update: BookUpdate) -> str | None:
+        """Say what is wrong with the place of an update among those that it is spread over."""
+        unfinished = self._unfinished.pop(update.symbol, None)
+        before = None if unfinished is None else update_in(unfinished)
+        due = (0, update.parts) if before is None else (before.part + 1, before.parts)
+        if (update.part, update.parts) != due:
+            return f"it is part {update.part} of {update.parts}, and should be {due[0]} of {due[1]}"
+        if update.part + 1 < update.parts:
+            self._unfinished[update.symbol] = entry
+        if update.part == 0 and not update.is_snapshot and is_snapshot_due(update):
+            return f"update {update.sequence} of {update.symbol} should be a snapshot"
+        return None
 
     def _told(self, entry: Entry, update: BookUpdate) -> None:
         """Hold the orders that a book tells of to its levels."""
@@ -99,6 +122,9 @@ class Depth:
         if problem is not None:
             self._ledger.fail(Equation.A20, entry, problem)
 
-    def conclude(self, ledger: Ledger) -> None:
-        """Add how many updates were looked at."""
+    def conclude(self, ledger: Ledger, *, at_rest: bool) -> None:
+        """Add how many updates were looked at, and judge what is left over."""
+        for entry in self._unfinished.values() if at_rest else ():
+            update = update_in(entry)
+            ledger.fail(Equation.A20, entry, f"nothing follows part {update.part} of {update.parts}")
         ledger.looked_at[Equation.A20] += self._updates

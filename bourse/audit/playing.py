@@ -14,7 +14,7 @@ from bourse.audit.equations import Equation, Ledger, Wrong
 from bourse.audit.halts import Halts
 from bourse.audit.naive import Impossible, NaiveBook, WrongPhase
 from bourse.audit.sessions import Sessions
-from bourse.audit.shown import begin_session, problem_of, update_in
+from bourse.audit.shown import begin_session, is_snapshot_due, problem_of, update_in
 from bourse.audit.tally import Tally
 from bourse.audit.trading import Fact, Fill
 from bourse.schemas.records import (
@@ -35,7 +35,6 @@ _TICK: Final = SessionKind.TICK
 _EXPIRED: Final = OrderStatus.EXPIRED
 _ENTERING: Final = (OrderAction.NEW, OrderAction.REPLACE)
 _DECIDED_BY_BOOK: Final = frozenset(("BAND_BREACHED", "POST_ONLY_WOULD_TAKE", "FOK_NOT_FILLABLE"))
-_SNAPSHOT_EVERY: Final = 1_000
 _SESSIONS: Final = "sessions/"
 
 
@@ -326,8 +325,8 @@ class Game:
 
 def _is_of_a_pause(book: NaiveBook, update: BookUpdate) -> bool:
     """Say whether an update tells of another pause, or of a longer or ended one: such a one is a snapshot out of turn."""
-    is_due = update.sequence % _SNAPSHOT_EVERY == 0
-    return update.paused_until_time_ns != book.pause_ends_ns or (update.is_snapshot and not is_due)
+    is_out_of_turn = update.is_snapshot and not is_snapshot_due(update)
+    return update.paused_until_time_ns != book.pause_ends_ns or is_out_of_turn
 
 
 def refusal_of(answer: Entry) -> str | None:

@@ -1,6 +1,10 @@
 """What a book shows, held to an update of it: levels, best prices, phase, and the price that a call indicates."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
 
 from bourse.audit.call import call_price
 from bourse.audit.entries import Entry
@@ -9,12 +13,31 @@ from bourse.audit.levels import BUY
 from bourse.audit.naive import NaiveBook
 from bourse.schemas.records import BookOrder, BookOrderAction, BookUpdate, SessionKind, Side
 
+_SNAPSHOT_EVERY: Final = 1_000
+
 
 def update_in(entry: Entry) -> BookUpdate:
     """Return the update that an entry holds."""
     update = entry.record
     assert isinstance(update, BookUpdate)
     return update
+
+
+def is_snapshot_due(update: BookUpdate) -> bool:
+    """Say whether one of the numbers of an update, of which this is the first part, asks for a snapshot."""
+    last = update.sequence + update.parts - 1
+    return last // _SNAPSHOT_EVERY != (update.sequence - 1) // _SNAPSHOT_EVERY
+
+
+def joined(parts: Sequence[Entry]) -> Entry:
+    """Return the first of the updates that one update is spread over, with what all of them tell."""
+    updates = [update_in(part) for part in parts]
+    whole = replace(
+        updates[0],
+        changes=tuple(level for update in updates for level in update.changes),
+        orders=tuple(order for update in updates for order in update.orders),
+    )
+    return parts[0]._replace(record=whole)
 
 
 def problem_of(book: NaiveBook, entry: Entry) -> tuple[Equation, str] | None:

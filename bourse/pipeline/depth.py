@@ -2,7 +2,8 @@
 
 Updates of a symbol are numbered without gaps, and carry the levels that changed. Now and then one is a snapshot of all
 levels, from which a reader that comes late begins. Each says what the checksum of the book is after it. Where the instrument
-asks for depth by order they carry the orders that changed too.
+asks for depth by order they carry the orders that changed too. What one message changed may be spread over several updates,
+one after the other (`part` of `parts`): a reader takes them in together, once the last is there.
 """
 
 from typing import Final
@@ -32,33 +33,49 @@ class Depth:
 
     def __init__(self) -> None:
         self.sequence: int | None = None
-        """Number of the last update; None before a reader that came late has met its first snapshot."""
+        """Number of the last update that is taken in; None before the first snapshot, and after a loss until the next."""
         self.phase = SessionKind.OPEN
         self.levels: dict[Side, dict[Price, tuple[Quantity, int]]] = {Side.BUY: {}, Side.SELL: {}}
+        self._last: int | None = None
+        """Number of the last update that has come."""
+        self._parts: list[BookUpdate] = []
+        """What has come of an update that is spread over several, while the last of them is missing."""
 
     def fold(self, update: BookUpdate) -> None:
-        """Take in the next update of the symbol.
+        """Take in the next update of the symbol; one that is not above the last is a repeat, and changes nothing.
 
         Raises:
             OutOfStep: an update is missing, or the checksum is another; the depth waits for the next snapshot then.
         """
-        if update.is_snapshot or update.sequence == 1:
-            self.levels = {Side.BUY: {}, Side.SELL: {}}
-        elif self.sequence is None:
+        if self._last is not None and update.sequence <= self._last:
             return
-        elif update.sequence != self.sequence + 1:
-            self._lose(f"update {update.sequence} follows {self.sequence}")
-        for level in update.changes:
-            levels = self.levels[level.side]
-            if level.orders:
-                levels[level.price] = (level.quantity, level.orders)
-            else:
-                levels.pop(level.price, None)
-        self.sequence, self.phase = update.sequence, update.phase
-        if self.checksum() != update.checksum:
-            self._lose(
-                f"update {update.sequence} has checksum {update.checksum}, its levels {self.checksum()}"
-            )
+        if _begins(update):
+            self._parts = []
+        elif self._last is None:
+            return
+        elif update.sequence != self._last + 1:
+            self._lose(f"update {update.sequence} follows {self._last}")
+        self._last = update.sequence
+        self._parts.append(update)
+        if update.part + 1 == update.parts:
+            parts, self._parts = self._parts, []
+            self._take_in(parts)
+
+    def _take_in(self, parts: list[BookUpdate]) -> None:
+        """Take in all updates that tell what one message changed."""
+        if _begins(parts[0]):
+            self.levels = {Side.BUY: {}, Side.SELL: {}}
+        for part in parts:
+            for level in part.changes:
+                levels = self.levels[level.side]
+                if level.orders:
+                    levels[level.price] = (level.quantity, level.orders)
+                else:
+                    levels.pop(level.price, None)
+        last = parts[-1]
+        self.sequence, self.phase = last.sequence, last.phase
+        if self.checksum() != last.checksum:
+            self._lose(f"update {last.sequence} has checksum {last.checksum}, its levels {self.checksum()}")
 
     def checksum(self) -> int:
         """Return the checksum of all levels."""
@@ -71,8 +88,13 @@ class Depth:
         return [(price, *levels[price]) for price in sorted(levels, reverse=side is Side.BUY)]
 
     def _lose(self, why: str) -> None:
-        self.sequence = None
+        self.sequence, self._last, self._parts = None, None, []
         raise OutOfStep(why)
+
+
+def _begins(update: BookUpdate) -> bool:
+    """Say whether a book is what this update, with its further parts, tells and nothing else."""
+    return update.is_snapshot or update.sequence == 1
 
 
 class OrderDepth(Depth):
@@ -81,26 +103,26 @@ class OrderDepth(Depth):
     def __init__(self) -> None:
         super().__init__()
         self.orders: dict[str, BookOrder] = {}
+        self.is_by_order = False
+        """Whether the book tells of its orders. A snapshot without any says that it does not, or that there are none."""
 
-    def fold(self, update: BookUpdate) -> None:
-        """Take in the next update of the symbol.
+    def _take_in(self, parts: list[BookUpdate]) -> None:
+        """Take in the orders too, where the book tells of them.
 
         Raises:
             OutOfStep: as for the levels, or the orders do not add up to them; the depth waits for the next snapshot then.
         """
-        super().fold(update)
-        if self.sequence is None:
-            return
-        if update.is_snapshot or update.sequence == 1:
-            self.orders = {}
-        for order in update.orders:
+        super()._take_in(parts)
+        if _begins(parts[0]):
+            self.orders, self.is_by_order = {}, False
+        for order in (order for part in parts for order in part.orders):
+            self.is_by_order = True
             if order.action is BookOrderAction.DELETE:
                 self.orders.pop(order.order_id, None)
             else:
                 self.orders[order.order_id] = order
-        # Orders that are spread over several updates are all there with the last of these.
-        if update.part + 1 == update.parts and self._added_up() != self.levels:
-            self._lose(f"the orders after update {update.sequence} do not add up to its levels")
+        if self.is_by_order and self._added_up() != self.levels:
+            self._lose(f"the orders after update {self.sequence} do not add up to its levels")
 
     def queue(self, side: Side) -> list[tuple[Price, str, Quantity]]:
         """Return price, order and displayed quantity of every order of a side, as they would trade."""

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bourse.audit import Auditor, Entry, Equation, Result
-from bourse.pipeline.matching import by_order
+from bourse.pipeline.matching import parts
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent
 from bourse.schemas.records import (
@@ -482,7 +482,7 @@ def opened_by_order() -> tuple[Log, FlowWriter]:
 
 def test_a_book_that_tells_of_its_orders_is_played_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     # Orders that are spread over several updates are several records of one cause.
-    monkeypatch.setattr(by_order, "ORDERS_PER_UPDATE", 2)
+    monkeypatch.setattr(parts, "MOST", 2)
     log, writer = opened_by_order()
     for price in (290, 300, 310, 320):
         log.feed(writer.new("ANN", "AAA", Side.BUY, 5, price, TimeInForce.GTC))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bourse.pipeline.depth import OrderDepth, OutOfStep
-from bourse.pipeline.matching import by_order
+from bourse.pipeline.matching import parts
 from bourse.pipeline.matching.market_data import SNAPSHOT_EVERY
 from bourse.schemas.records import (
     Announcement,
@@ -108,9 +108,31 @@ class TestReaders:
             with pytest.raises(OutOfStep, match="do not add up"):
                 folded([replace(update, orders=(altered,))])
 
-    def test_a_book_that_does_not_tell_is_noticed(self, exchange: Exchange) -> None:
+    def test_of_a_book_that_does_not_tell_there_are_the_levels(self, exchange: Exchange) -> None:
+        depth = folded(exchange.buy("A1", 5, 99).updates)
+        assert (depth.sequence, depth.is_by_order, depth.queue(BUY)) == (1, False, [])
+        assert depth.side(BUY) == [(99, 5, 1)]
+
+    def test_a_book_that_stops_to_tell_goes_on_with_its_levels_until_it_tells_again(
+        self, by_order_book: Exchange
+    ) -> None:
+        exchange = by_order_book
+        depth = folded(exchange.buy("A1", 5, 99).updates)
+        assert depth.is_by_order
+        for heard in (publish(exchange, depth_by_order=False), exchange.buy("A1", 5, 98)):
+            depth.fold(heard.updates[0])
+            assert (depth.is_by_order, depth.queue(BUY)) == (False, [])
+        assert depth.side(BUY) == [(99, 5, 1), (98, 5, 1)]
+        depth.fold(publish(exchange).updates[0])
+        assert depth.is_by_order
+        assert_same(depth, exchange)
+
+    def test_an_order_that_a_book_leaves_out_is_noticed(self, by_order_book: Exchange) -> None:
+        first, second = (by_order_book.buy("A1", 5, price).updates[0] for price in (99, 98))
         with pytest.raises(OutOfStep, match="do not add up"):
-            folded(exchange.buy("A1", 5, 99).updates)
+            folded([first, replace(second, orders=())])
+        with pytest.raises(OutOfStep, match="do not add up"):
+            folded([replace(first, orders=()), second])
 
     def test_a_late_reader_begins_with_a_snapshot(self, by_order_book: Exchange) -> None:
         updates = [
@@ -126,7 +148,7 @@ class TestReaders:
     def test_many_orders_are_spread_over_several_updates(
         self, by_order_book: Exchange, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(by_order, "ORDERS_PER_UPDATE", 3)
+        monkeypatch.setattr(parts, "MOST", 3)
         exchange = by_order_book
         updates = [update for n in range(7) for update in exchange.buy("A1", 1, 90 + n).updates]
         snapshot = exchange.session(SessionKind.CLOSING_AUCTION).updates
@@ -146,19 +168,26 @@ class TestReaders:
 
 
 @examples(60)
-@given(messages=book_messages, start=st.integers(0, 40), switch=st.integers(0, 60))
+@given(
+    messages=book_messages,
+    start=st.integers(0, 40),
+    switch=st.integers(0, 60),
+    most=st.sampled_from((1, 2, 3, parts.MOST)),
+)
 def test_whoever_begins_at_any_update_ends_up_with_the_books_own_orders(
-    messages: list[BookMessage], start: int, switch: int
+    messages: list[BookMessage], start: int, switch: int, most: int
 ) -> None:
     """Whenever it begins to tell of orders, and through every restart: the orders of the book, in its own order."""
     exchange, updates = Exchange(), []
-    for number, message in enumerate(messages):
-        if number == switch:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "MOST", most)
+        for number, message in enumerate(messages):
+            if number == switch:
+                updates = publish(exchange).updates
+            exchange.restart()
+            updates += exchange.send(message).updates
+        if switch >= len(messages):
             updates = publish(exchange).updates
-        exchange.restart()
-        updates += exchange.send(message).updates
-    if switch >= len(messages):
-        updates = publish(exchange).updates
     late = folded(updates[start:])
     if late.sequence is not None:
         assert_same(late, exchange)

@@ -6,10 +6,12 @@ from functools import cache
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bourse.pipeline import holds
+from bourse.pipeline.matching import parts
 from bourse.pipeline.outputs import Record, Topic
 from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.state import State
@@ -89,16 +91,18 @@ def test_after_each_input_what_is_held_is_what_is_live(dice: Random, length: int
     assert all(wallet.unsettled == 0 for _, wallet in simulation.state.wallets.scan(""))
 
 
-@given(dice, lengths)
+@given(dice, lengths, st.sampled_from((1, 2, parts.MOST)))
 @settings(max_examples=30)
-def test_the_auditor_finds_nothing_to_object_to(dice: Random, length: int) -> None:
+def test_the_auditor_finds_nothing_to_object_to(dice: Random, length: int, most: int) -> None:
     log, flow = Log(), HostileFlow(dice)
-    for event in flow.beginning():
-        log.feed(event)
-    for _ in range(length):
-        log.feed(flow.next())
-    for event in flow.ending():
-        log.feed(event)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "MOST", most)  # of levels in an update
+        for event in flow.beginning():
+            log.feed(event)
+        for _ in range(length):
+            log.feed(flow.next())
+        for event in flow.ending():
+            log.feed(event)
     assert failures(audit(log.entries)) == {}
 
 

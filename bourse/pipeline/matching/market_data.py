@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from bourse.pipeline.depth import CHECKSUM_MASK, level_checksum
-from bourse.pipeline.matching import by_order
+from bourse.pipeline.matching import by_order, parts
 from bourse.pipeline.matching.auction import Uncrossing
 from bourse.pipeline.matching.book import Book
 from bourse.pipeline.money import saturated
@@ -18,7 +18,7 @@ SELL: Final = Side.SELL
 _BOOK_UPDATES: Final = Topic.BOOK_UPDATES
 _NOTHING: Final = Quantity(0)
 SNAPSHOT_EVERY: Final = 1_000
-"""Updates from one snapshot of a book to the next, phase changes apart."""
+"""Every update that has a multiple of this among its numbers is a snapshot."""
 
 
 class Standing(NamedTuple):
@@ -68,9 +68,14 @@ class MarketData:
         """Return the orders that are not as they were, where orders are shown."""
         return [] if self._orders is None else by_order.changes(self._book, self._orders)
 
-    def is_snapshot(self, sequence: int) -> bool:
-        """Say whether the update of this number has everything."""
-        return self.is_full or sequence % SNAPSHOT_EVERY == 0
+    def complete_if_due(self, sequence: int, levels: list[BookLevel], orders: list[BookOrder]) -> None:
+        """Let an update that begins with this number have everything, if one of its numbers asks for that.
+
+        A snapshot takes at least as many numbers as the changes, so that it has the one that asks for it.
+        """
+        last = sequence + parts.count(levels, orders) - 1
+        if last // SNAPSHOT_EVERY != (sequence - 1) // SNAPSHOT_EVERY:
+            self.is_full = True
 
     def publish(
         self,
@@ -82,9 +87,8 @@ class MarketData:
         checksum: int,
         standing: Standing,
     ) -> int:
-        """Publish an update of this number, or several if many orders changed; return the last one's number."""
-        is_snapshot = self.is_snapshot(sequence)
-        if is_snapshot:
+        """Publish an update of this number, or several if much has changed; return the last one's number."""
+        if self.is_full:
             levels = self._all_levels(levels)
             if self._orders is not None:
                 orders = by_order.everything(self._book, orders)
@@ -99,18 +103,19 @@ class MarketData:
             None if ask is None else ask[0],
             None if ask is None else Quantity(ask[1]),
             standing.time_ns,
-            is_snapshot,
+            self.is_full,
             checksum,
             standing.phase,
             None if uncrossing is None else uncrossing.price,
             _NOTHING if uncrossing is None else Quantity(saturated(uncrossing.quantity)),
             _NOTHING if uncrossing is None else Quantity(saturated(uncrossing.surplus)),
             standing.paused_until_time_ns,
+            tuple(orders),
         )
-        if not orders:
+        if len(levels) <= parts.MOST >= len(orders):
             outputs.put(_BOOK_UPDATES, symbol, update)
             return sequence
-        for part in by_order.spread(update, orders):
+        for part in parts.spread(update, levels, orders):
             outputs.put(_BOOK_UPDATES, symbol, replace(part, event_id=outputs.next_id()))
             sequence = part.sequence
         return sequence

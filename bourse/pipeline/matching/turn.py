@@ -322,6 +322,7 @@ class Turn:
         # A trade is told of even where an iceberg shows as much again: so every trade has a place among the updates.
         if levels or orders or market_data.is_full or self.trades:
             last_shown = shown
+            market_data.complete_if_due(sequence + 1, levels, orders)
             standing = self._standing(sequence + 1, shown, is_crossed)
             sequence = market_data.publish(
                 self.outputs, self.symbol, sequence + 1, levels, orders, checksum, standing
@@ -385,7 +386,7 @@ class Turn:
         """Return where the book would uncross now; deep books are not looked through at every update."""
         if self.phase not in CALL_PHASES:
             return None
-        if not self.market_data.is_snapshot(sequence) and sequence % (1 + self.book.size() // _FEW_LEVELS):
+        if not self.market_data.is_full and sequence % (1 + self.book.size() // _FEW_LEVELS):
             return None
         return uncrossing(self.book, self.reference_price())
 
