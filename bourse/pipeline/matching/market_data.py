@@ -73,7 +73,8 @@ class MarketData:
 
         A snapshot takes at least as many numbers as the changes, so that it has the one that asks for it.
         """
-        last = sequence + parts.count(levels, orders) - 1
+        is_long = len(levels) > parts.MOST or len(orders) > parts.MOST
+        last = sequence + parts.count(levels, orders) - 1 if is_long else sequence
         if last // SNAPSHOT_EVERY != (sequence - 1) // SNAPSHOT_EVERY:
             self.is_full = True
 

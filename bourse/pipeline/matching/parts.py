@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bourse.schemas.records import BookLevel, BookOrder, BookUpdate
 
 MOST: Final = 5_000
-"""The most levels, and the most orders, in one update: with the largest numbers a sixth of what its topic takes."""
+"""The most levels, and the most orders, in one update: with the largest numbers a tenth of what its topic takes."""
 
 
 def count(levels: Sequence[BookLevel], orders: Sequence[BookOrder]) -> int:
