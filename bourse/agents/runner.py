@@ -9,7 +9,7 @@ import structlog
 
 from bourse.agents.metrics import StageMetrics
 from bourse.agents.wire import Wire
-from bourse.pipeline.envelope import cause_of, nanoseconds, time_of
+from bourse.pipeline.envelope import MOST_TEXT, cause_of, check_texts, nanoseconds, time_of
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.flow import TOPICS, Stage, check_outputs, hops, stages
 from bourse.pipeline.letters import dead_letter
@@ -82,6 +82,8 @@ class StageRunner:
     def _decode(self, topic: Topic, partition: int, record: frames.Record) -> Record:
         sent = self._wire.sent.pop(record.value, None)  # type: ignore[arg-type]  # no key is None
         value: Record = sent or self._wire.decoders[topic](record.value)
+        if len(record.value or b"") > MOST_TEXT:
+            check_texts(topic, value)
         key_of = self._key_of.get(topic)
         if key_of is None:
             return value

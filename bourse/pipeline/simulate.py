@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bourse.pipeline.envelope import cause_of, key_of, nanoseconds, time_of
+from bourse.pipeline.envelope import cause_of, check_texts, key_of, nanoseconds, time_of
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.flow import STAGES, TOPICS, Read, Stage, TopicDefinition, check_outputs
 from bourse.pipeline.ids import position
@@ -151,6 +151,8 @@ class Simulation:
         place, record = entering.place, entering.record
         try:
             _check_key(entering)
+            if entering.writer is None:
+                check_texts(place.topic, record)
             outputs = stage.handle(self.state, place.topic, place.cause, record, place.time_ns)
         except NotOurs as error:
             value = to_json_bytes(record) if entering.original is None else entering.original

@@ -8,6 +8,7 @@ through, and travels with it. docs/market-rules.md says the rules in a trader's 
 from typing import Final
 
 from bourse.pipeline.errors import NotOurs
+from bourse.pipeline.forms import MAX_LENGTH
 from bourse.pipeline.matching import cancels, new_orders, phases, replaces, stops
 from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.outputs import Output, Outputs, Record
@@ -28,7 +29,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
     """Let one message act on its book, or an announcement on all books that it concerns.
 
     Raises:
-        NotOurs: the record is neither, or has a symbol that could not key a book.
+        NotOurs: the record is neither, or has a symbol that could not key a book, or an order id of no order.
         InvariantBroken: the book is in a state that cannot be.
     """
     outputs = Outputs(cause, LETTER)
@@ -49,7 +50,11 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
 
 def _act(state: State, outputs: Outputs, cause: str, order: ApprovedOrder, time_ns: TimeNs) -> None:
     if not order.symbol or "/" in order.symbol:
-        message = f"{order.symbol!r} cannot be a symbol"
+        message = f"{order.symbol!r:.80} cannot be a symbol"
+        raise NotOurs(message)
+    # Depth by order tells of thousands of them in one record.
+    if len(order.order_id) > MAX_LENGTH:
+        message = f"{order.order_id!r:.80} is too long for an order's id"
         raise NotOurs(message)
     turn = Turn(state, outputs, cause, order.symbol, order.market, time_ns)
     phases.wake(turn)
