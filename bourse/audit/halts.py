@@ -55,6 +55,8 @@ class Halts:
 
     def __init__(self) -> None:
         self._on: dict[tuple[int, str], _Halt] = {}
+        self._dates: dict[tuple[int, str], dt.date] = {}
+        """By partition and market: its business date, which never goes back."""
         self._moves: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         """By partition and market, symbol of a market, or instrument: where a halt began, where it ended, and so on."""
         self._offsets: dict[str, int] = {}
@@ -83,6 +85,9 @@ class Halts:
         if halt is not None and session.symbol is None and halt.is_over_at(session.business_date, time_ns):
             self._turn(market, entry.offset, on=False)
             del self._on[market]
+        date = max(session.business_date, self._dates.get(market, session.business_date))
+        if session.symbol is None:
+            self._dates[market] = date
         if session.kind is not SessionKind.HALT and session.kind is not SessionKind.RESUME:
             return
         halt = self._on.get(key)
@@ -91,7 +96,7 @@ class Halts:
         is_halt = session.kind is SessionKind.HALT
         self._turn(key, entry.offset, on=is_halt)
         if is_halt:
-            self._on[key] = _Halt(session.level, session.business_date, time_ns)
+            self._on[key] = _Halt(session.level, date, time_ns)
         else:
             self._on.pop(key, None)
 

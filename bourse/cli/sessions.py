@@ -104,17 +104,22 @@ def due_events(markets: list[str], clock: Clock, last: dt.date, tick_seconds: in
     now_ns = clock.now_ns()
     today = utc_date(now_ns)
     for market in markets:
-        past = [
-            event
-            for event in timetable(market, today - LOOK_BACK, min(today + dt.timedelta(1), last))
-            if event.event_time_ns <= now_ns
-        ]
-        yield from past[-1:]
+        yield from _begun(market, now_ns, last)[-1:]
     days = (timetable(market, today - dt.timedelta(1), last, tick_seconds) for market in markets)
     for event in merge(*days, key=attrgetter("event_time_ns")):
         if event.event_time_ns > now_ns:
             clock.wait_until(event.event_time_ns)
             yield event
+
+
+def _begun(market: str, now_ns: int, last: dt.date = LAST) -> list[SessionEvent]:
+    """Return the phases that a market has begun before now, lately: the last of them is the one that it is in.
+
+    East of Greenwich a session may begin on the day before its business date.
+    """
+    today = utc_date(TimeNs(now_ns))
+    days = timetable(market, today - LOOK_BACK, min(today + dt.timedelta(1), last))
+    return [event for event in days if event.event_time_ns <= now_ns]
 
 
 @app.command()
@@ -137,8 +142,7 @@ def resume(market: Market, symbol: Symbol = None) -> None:
 
 def _operate(market: str, kind: SessionKind, symbol: str | None, level: int | None) -> None:
     now_ns = TimeNs(time.time_ns())
-    today = utc_date(now_ns)
-    begun = [event for event in timetable(market, today - LOOK_BACK, today) if event.event_time_ns <= now_ns]
-    date = begun[-1].business_date if begun else today
+    begun = _begun(market, now_ns)
+    date = begun[-1].business_date if begun else utc_date(now_ns)
     Sender(Topic.SESSIONS).send(SessionEvent(market, kind, symbol, date, now_ns, level))
     out.print(f"Published {kind} of {market if symbol is None else f'{symbol} on {market}'}.")

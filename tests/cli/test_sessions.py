@@ -1,5 +1,6 @@
 """`bourse sessions` and `bourse accounts`: what operators and the clock publish, through a real Kafka."""
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bourse.cli import sessions
 from bourse.cli.sessions import Clock, due_events
 from bourse.pipeline.calendar import utc_date
 from bourse.pipeline.timetable import timetable
@@ -59,6 +61,41 @@ def test_the_plan_of_a_day_is_an_event_file(bourse: Callable, tmp_path: Path) ->
     simulated = bourse("simulate", str(day))
     assert simulated.code == 0, simulated.err
     assert len(simulated.out.splitlines()) >= 5
+
+
+class SentEvents:
+    """Takes the place of a sender: keeps what is sent."""
+
+    def __init__(self, *_: object) -> None:
+        self.events: list[SessionEvent] = []
+
+    def send(self, event: SessionEvent) -> None:
+        self.events.append(event)
+
+
+@pytest.mark.parametrize(
+    ("market", "time", "date"),
+    [
+        # Wellington, Sydney, Chicago's futures and Tokyo begin their sessions on the evening before, by UTC.
+        ("XNZE", "2026-03-02T22:30", "2026-03-03"),
+        ("XASX", "2026-03-02T23:30", "2026-03-03"),
+        ("CMES", "2026-03-02T23:30", "2026-03-03"),
+        ("XTKS", "2026-03-02T23:55", "2026-03-03"),
+        ("XNZE", "2026-03-03T01:00", "2026-03-03"),
+        ("XNYS", "2026-03-02T20:00", "2026-03-02"),
+        ("XNYS", "2026-03-08T12:00", "2026-03-06"),  # on a Sunday
+    ],
+)
+def test_a_halt_is_of_the_business_date_that_the_market_is_in(
+    monkeypatch: pytest.MonkeyPatch, market: str, time: str, date: str
+) -> None:
+    sent = SentEvents()
+    now_ns = int(dt.datetime.fromisoformat(f"{time}+00:00").timestamp()) * SECOND_NS
+    monkeypatch.setattr(sessions, "Sender", lambda _: sent)
+    monkeypatch.setattr(sessions.time, "time_ns", lambda: now_ns)
+    sessions.halt(market, None, 3)
+    (halt,) = sent.events
+    assert (halt.kind, halt.level, halt.business_date.isoformat()) == (SessionKind.HALT, 3, date)
 
 
 @pytest.mark.usefixtures("market")

@@ -225,8 +225,8 @@ def test_a_halt_lasts_until_it_is_lifted_where_it_was_called() -> None:
 QUARTER_NS = 15 * 60 * 10**9
 
 
-def breaks(state: State, level: int, time_ns: int = 0) -> None:
-    halt = msgspec.structs.replace(session(SessionKind.HALT), level=level)
+def breaks(state: State, level: int, time_ns: int = 0, date: dt.date = MONDAY) -> None:
+    halt = msgspec.structs.replace(session(SessionKind.HALT, date), level=level)
     learn(state, announced(session=halt), time_ns)
 
 
@@ -266,6 +266,27 @@ def test_the_last_level_ends_the_day() -> None:
     # When the next day begins, it is over
     happens(state, SessionKind.PRE_OPEN, TUESDAY)
     assert state.halts.get("XONE") is None
+
+
+def test_the_last_level_ends_the_day_that_the_market_is_in_whatever_the_date_of_the_halt() -> None:
+    # Given a halt by somebody for whom it is still yesterday
+    state = State.in_memory()
+    happens(state, SessionKind.OPEN, TUESDAY)
+    breaks(state, 3, date=MONDAY)
+    # When the day goes on, the market stays halted, and an operator of the same mind does not end that
+    ticks(state, 1, TUESDAY)
+    happens(state, SessionKind.RESUME, MONDAY)
+    assert state.halts.get("XONE") == Halt(0, 3, TUESDAY)
+    ticks(state, 2, TUESDAY + dt.timedelta(days=1))
+    assert state.halts.get("XONE") is None
+
+
+def test_a_halt_has_its_own_date_where_only_an_order_has_begun_the_market() -> None:
+    state = ready_state()
+    order = new_order(sent_time_ns=new_order().sent_time_ns + 86_400 * 10**9)
+    validation.handle(state, "orders", "orders/0/0", order, order.sent_time_ns)
+    breaks(state, 3, date=MONDAY)
+    assert state.halts.get("XONE") == Halt(0, 3, MONDAY)
 
 
 def test_a_phase_of_one_symbol_is_its_own_until_the_market_enters_the_next() -> None:

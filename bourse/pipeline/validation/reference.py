@@ -103,7 +103,9 @@ def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None
     match session.kind:
         case SessionKind.HALT:
             if not _is_over_for_the_day(state, key, session):
-                state.halts.put(key, Halt(time_ns, session.level, session.business_date))
+                # Who calls it may still be at yesterday, and the market at today.
+                date = _later(state.markets.get(session.market), session)
+                state.halts.put(key, Halt(time_ns, session.level, date))
         case SessionKind.RESUME:
             if not _is_over_for_the_day(state, key, session):
                 state.halts.delete(key)
@@ -140,7 +142,7 @@ def _is_over_for_the_day(state: State, key: str, session: SessionEvent) -> bool:
 def _enter_phase(state: State, session: SessionEvent, key: str, time_ns: TimeNs) -> None:
     """Enter a phase: of one symbol, or of the market with every symbol that had a phase of its own."""
     known = state.markets.get(key)
-    date = session.business_date if known is None else _later(known, session)
+    date = _later(known, session)
     state.markets.put(key, MarketState(session.market, session.kind, date, time_ns))
     if session.symbol is None:
         for symbol_key, _ in state.markets.scan(f"{key}/"):
@@ -151,13 +153,13 @@ def _move_date(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
     """Move date and time, forward only, and leave the phase; a market nobody has opened or closed is OPEN."""
     known = state.markets.get(session.market)
     phase = SessionKind.OPEN if known is None else known.phase
-    date = session.business_date if known is None else _later(known, session)
+    date = _later(known, session)
     time = time_ns if known is None else TimeNs(max(known.event_time_ns, time_ns))
     state.markets.put(session.market, MarketState(session.market, phase, date, time))
 
 
-def _later(known: MarketState, session: SessionEvent) -> dt.date:
+def _later(known: MarketState | None, session: SessionEvent) -> dt.date:
     """Return the date that holds after a session event: dates do not go back, as what is settled stays settled."""
-    if known.event_time_ns == NO_SESSION_YET:
+    if known is None or known.event_time_ns == NO_SESSION_YET:
         return session.business_date
     return max(known.business_date, session.business_date)
