@@ -1,7 +1,7 @@
 """When trades settle: sessions of a market's exchange calendar, and the date of a time.
 
-The calendars are those of exchange-calendars, by MIC; a market it does not have, or a date outside its range, counts
-Monday to Friday. Refuses to know what today is: the range of each calendar is fixed here.
+The calendars are those of exchange-calendars, by MIC; a market that it does not have, or whose calendar it cannot make, and a
+date outside of a calendar's range, count Monday to Friday. Refuses to know what today is: the range of each calendar is fixed here.
 """
 
 import datetime as dt
@@ -70,10 +70,10 @@ def _sessions(market: str) -> list[dt.date]:
 
 @lru_cache(maxsize=256)
 def exchange_calendar(market: str) -> Any | None:  # noqa: ANN401 - the library has no types
-    """Return the exchange's calendar as the library has it; None for a market it has not."""
+    """Return the exchange's calendar as the library has it; None for a market it has not, or whose calendar it cannot make."""
     # Imported on first use: it brings pandas with it, which takes a second.
     from exchange_calendars import get_calendar  # noqa: PLC0415
-    from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415
+    from exchange_calendars.errors import CalendarError  # noqa: PLC0415
 
     with warnings.catch_warnings():
         # Its own use of pandas deprecations is not for us to mend, and tests turn warnings into errors.
@@ -81,14 +81,15 @@ def exchange_calendar(market: str) -> Any | None:  # noqa: ANN401 - the library 
         try:
             # A year that every calendar has, just to ask the calendar for its bounds: the defaults would ask a clock.
             known = get_calendar(market, start="2022-01-03", end="2022-12-30")
-        except InvalidCalendarName:
+            first, last = known.bound_min(), known.bound_max()
+            return get_calendar(
+                market,
+                start=FIRST if first is None else max(FIRST, first.date()),
+                end=LAST if last is None else min(LAST, last.date()),
+            )
+        except (CalendarError, NotImplementedError, ValueError):
+            # It lists a few whose own rules it does not get through, and an instrument of theirs must not stop a worker.
             return None
-        first, last = known.bound_min(), known.bound_max()
-        return get_calendar(
-            market,
-            start=FIRST if first is None else max(FIRST, first.date()),
-            end=LAST if last is None else min(LAST, last.date()),
-        )
 
 
 def _weekday_after(date: dt.date, weekdays: int) -> dt.date:

@@ -1,10 +1,12 @@
 """The session clock's timetable follows the exchange's calendar: its hours, holidays, early closes and breaks."""
 
 import datetime as dt
+import warnings
 from itertools import pairwise
 
 import pytest
 
+from bourse.pipeline.calendar import exchange_calendar, settlement_date
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.timetable import timetable
@@ -78,6 +80,27 @@ def test_the_time_never_goes_back_where_a_session_ends_as_the_next_begins(market
     events = [*timetable(market, dt.date(2019, 5, 20), dt.date(2019, 5, 25))]
     assert len(events) >= 25
     assert all(before.event_time_ns <= after.event_time_ns for before, after in pairwise(events))
+
+
+@pytest.mark.parametrize("market", ["ASEX", "XBEL", "XBSE", "XCYS", "XTAE"])
+def test_a_calendar_that_the_library_cannot_make_is_as_one_that_it_has_not(market: str) -> None:
+    assert exchange_calendar(market) is None
+    assert times(day(market, "2026-03-02")) == ["02 08:30", "02 08:55", "02 09:00", "02 17:30", "02 17:35"]
+    assert settlement_date(market, dt.date(2026, 3, 6), 1) == dt.date(2026, 3, 9)
+
+
+def test_every_market_that_the_library_lists_has_a_timetable_and_settles() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from exchange_calendars import get_calendar_names  # noqa: PLC0415 - warns when it is imported
+    monday = dt.date(2026, 3, 2)
+    for market in get_calendar_names(include_aliases=False):
+        settles = settlement_date(market, monday, 1)
+        assert monday < settles < monday + dt.timedelta(7), market
+        events = [*timetable(market, monday, monday + dt.timedelta(6))]
+        assert {event.kind for event in events} == set(KINDS), market
+        assert all(before.event_time_ns <= after.event_time_ns for before, after in pairwise(events)), market
+        exchange_calendar.cache_clear()
 
 
 def test_a_market_follows_its_timetable() -> None:
