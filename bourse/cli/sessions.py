@@ -14,9 +14,9 @@ from typing import Annotated
 
 import typer
 
-from bourse.cli.console import out
+from bourse.cli.console import out, warn
 from bourse.cli.sender import Sender
-from bourse.pipeline.calendar import LAST, utc_date
+from bourse.pipeline.calendar import LAST, tells_of, utc_date
 from bourse.pipeline.outputs import Topic
 from bourse.pipeline.timetable import timetable
 from bourse.schemas.jsonform import event_line
@@ -67,7 +67,7 @@ def plan(
     tick_seconds: TickSeconds = 0,
 ) -> None:
     """Print the session events of a market's days as an event file."""
-    for event in timetable(market, first.date(), last.date(), tick_seconds):
+    for event in _with_warnings(timetable(market, first.date(), last.date(), tick_seconds)):
         sys.stdout.buffer.write(event_line(Topic.SESSIONS, market, event))
     sys.stdout.buffer.flush()
 
@@ -90,7 +90,8 @@ def run(
     start_ns = time.time_ns() if start is None else int(start.replace(tzinfo=dt.UTC).timestamp()) * 10**9
     clock = Clock(start_ns, speed)
     try:
-        for event in due_events(markets, clock, LAST if until is None else until.date(), tick_seconds):
+        last = LAST if until is None else until.date()
+        for event in _with_warnings(due_events(markets, clock, last, tick_seconds)):
             sender.send(event)
             if event.kind is not SessionKind.TICK:
                 moment = dt.datetime.fromtimestamp(event.event_time_ns // 10**9, dt.UTC)
@@ -120,6 +121,19 @@ def _begun(market: str, now_ns: int, last: dt.date = LAST) -> list[SessionEvent]
     today = utc_date(TimeNs(now_ns))
     days = timetable(market, today - LOOK_BACK, min(today + dt.timedelta(1), last))
     return [event for event in days if event.event_time_ns <= now_ns]
+
+
+def _with_warnings(events: Iterator[SessionEvent]) -> Iterator[SessionEvent]:
+    """Pass on events, and warn once of each market whose hours are no exchange's any more."""
+    warned: set[str] = set()
+    for event in events:
+        if event.market not in warned and not tells_of(event.market, event.business_date):
+            warned.add(event.market)
+            warn(
+                f"No calendar tells of {event.market} on {event.business_date}:"
+                " it trades Monday to Friday at its regular hours, holidays included."
+            )
+        yield event
 
 
 @app.command()

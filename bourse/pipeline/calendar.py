@@ -92,6 +92,12 @@ def exchange_calendar(market: str) -> Any | None:  # noqa: ANN401 - the library 
             return None
 
 
+def tells_of(market: str, date: dt.date) -> bool:
+    """Say whether a market has a calendar that tells of a date; some end with the present year, whose holidays alone are known."""
+    calendar = exchange_calendar(market)
+    return calendar is not None and calendar.first_session.date() <= date <= calendar.last_session.date()
+
+
 def _weekday_after(date: dt.date, weekdays: int) -> dt.date:
     if weekdays:
         date -= dt.timedelta(max(0, date.weekday() - _FRIDAY))

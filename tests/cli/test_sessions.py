@@ -22,6 +22,16 @@ MORNING_NS = 1_558_594_600 * SECOND_NS
 FAST = 1e6
 
 
+class SentEvents:
+    """Takes the place of a sender: keeps what is sent."""
+
+    def __init__(self, *_: object) -> None:
+        self.events: list[SessionEvent] = []
+
+    def send(self, event: SessionEvent) -> None:
+        self.events.append(event)
+
+
 @pytest.fixture
 def published(bourse: Callable) -> Callable[[str], list[Json]]:
     def published(topic: str) -> list[Json]:
@@ -53,6 +63,25 @@ def test_the_same_start_gives_the_same_events_however_fast_the_clock_is() -> Non
     assert sum(event.kind is SessionKind.TICK for event in runs[0]) == 50
 
 
+def test_the_clock_of_all_markets_runs_on_over_the_end_of_ones_calendar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = SentEvents()
+    monkeypatch.setattr(sessions, "Sender", lambda _: sent)
+    start, until = dt.datetime(2026, 12, 31, 6), dt.datetime(2027, 1, 4)  # noqa: DTZ001 - as the command line gives it
+    sessions.run(["XSHG", "XNYS", "XONE"], 0, 1e9, start, until)
+    days = {(event.market, event.business_date.isoformat()) for event in sent.events}
+    assert days == {
+        *(("XSHG", f"{day}") for day in ("2026-12-31", "2027-01-01", "2027-01-04")),
+        *(("XNYS", f"{day}") for day in ("2026-12-30", "2026-12-31", "2027-01-04")),
+        *(("XONE", f"{day}") for day in ("2026-12-30", "2026-12-31", "2027-01-01", "2027-01-04")),
+    }
+    warned = capsys.readouterr().err
+    assert warned.count("No calendar tells of") == 2
+    assert "No calendar tells of XSHG on 2027-01-01" in warned
+    assert "No calendar tells of XONE on 2026-12-30" in warned
+
+
 def test_the_plan_of_a_day_is_an_event_file(bourse: Callable, tmp_path: Path) -> None:
     ran = bourse("sessions", "plan", "XMAD", "--from", DAY, "--to", DAY)
     assert [json.loads(line)["value"]["kind"] for line in ran.out.splitlines()][-1] == "CLOSED"
@@ -61,16 +90,6 @@ def test_the_plan_of_a_day_is_an_event_file(bourse: Callable, tmp_path: Path) ->
     simulated = bourse("simulate", str(day))
     assert simulated.code == 0, simulated.err
     assert len(simulated.out.splitlines()) >= 5
-
-
-class SentEvents:
-    """Takes the place of a sender: keeps what is sent."""
-
-    def __init__(self, *_: object) -> None:
-        self.events: list[SessionEvent] = []
-
-    def send(self, event: SessionEvent) -> None:
-        self.events.append(event)
 
 
 @pytest.mark.parametrize(

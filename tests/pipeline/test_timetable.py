@@ -82,6 +82,44 @@ def test_the_time_never_goes_back_where_a_session_ends_as_the_next_begins(market
     assert all(before.event_time_ns <= after.event_time_ns for before, after in pairwise(events))
 
 
+@pytest.mark.parametrize(
+    ("market", "date", "expected"),
+    [
+        # Shanghai's calendar ends with 2026: later days have its hours, its lunch break and no holidays.
+        (
+            "XSHG",
+            "2027-10-01",
+            ["01 01:00", "01 01:25", "01 01:30", "01 03:30", "01 05:00", "01 07:00", "01 07:05"],
+        ),
+        ("XNYS", "2061-01-03", ["03 14:00", "03 14:25", "03 14:30", "03 21:00", "03 21:05"]),
+        ("XNYS", "2061-07-05", ["05 13:00", "05 13:25", "05 13:30", "05 20:00", "05 20:05"]),
+        ("XNYS", "1989-01-03", ["03 14:00", "03 14:25", "03 14:30", "03 21:00", "03 21:05"]),
+        # The break at noon was given up in 2000, and Chicago's futures begin on the evening before.
+        ("XKRX", "2051-01-03", ["02 23:30", "02 23:55", "03 00:00", "03 06:30", "03 06:35"]),
+        (
+            "XKRX",
+            "1989-01-04",
+            ["04 00:10", "04 00:35", "04 00:40", "04 02:40", "04 04:20", "04 06:20", "04 06:25"],
+        ),
+        ("CMES", "2061-01-03", ["02 22:30", "02 22:55", "02 23:00", "03 23:00", "03 23:05"]),
+        ("XONE", "9999-12-31", ["31 08:30", "31 08:55", "31 09:00", "31 17:30", "31 17:35"]),
+        ("XSHG", "2027-01-02", []),
+    ],
+)
+def test_where_no_calendar_tells_a_market_trades_monday_to_friday_at_its_regular_hours(
+    market: str, date: str, expected: list[str]
+) -> None:
+    assert times(day(market, date)) == expected
+
+
+@pytest.mark.parametrize("market", ["XSHG", "XBOM", "XSES"])
+def test_trades_settle_on_days_that_the_timetable_has_over_a_calendars_end(market: str) -> None:
+    traded = dt.date(2026, 12, 31)
+    settles = settlement_date(market, traded, 1)
+    sessions = {event.business_date for event in timetable(market, traded, traded + dt.timedelta(7))}
+    assert settles == min(sessions - {traded})
+
+
 @pytest.mark.parametrize("market", ["ASEX", "XBEL", "XBSE", "XCYS", "XTAE"])
 def test_a_calendar_that_the_library_cannot_make_is_as_one_that_it_has_not(market: str) -> None:
     assert exchange_calendar(market) is None
