@@ -12,7 +12,7 @@ from bourse.pipeline.ids import pair_key
 from bourse.pipeline.money import saturated
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.state import State
-from bourse.schemas.records import Halt, Instrument, InstrumentStatus, SessionKind, TimeInForce
+from bourse.schemas.records import Halt, Instrument, InstrumentStatus, SessionEvent, SessionKind, TimeInForce
 from bourse.schemas.units import TimeNs
 
 CALL_PHASES: Final = frozenset(
@@ -28,6 +28,7 @@ BREAKER_HALT_NS: Final = 15 * 60 * 10**9
 _OPEN: Final = SessionKind.OPEN
 _CLOSED: Final = SessionKind.CLOSED
 _AT_OPEN: Final = TimeInForce.AT_OPEN
+_OF_NO_PHASE: Final = frozenset({SessionKind.HALT, SessionKind.RESUME, SessionKind.TICK})
 _AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
@@ -64,6 +65,17 @@ def _instrument_is_free(instrument: Instrument | None) -> bool:
 def phase_of(state: State, market: str, symbol: str) -> SessionKind:
     """Return the phase that an instrument is in; a market with no session event yet is OPEN."""
     return _standing(state, market, symbol).phase
+
+
+def is_followed(state: State, session: SessionEvent, cause: str) -> bool:
+    """Say whether a session event is to be acted on, after validation has seen it: not where it tells of a phase of before.
+
+    `cause` is the id of its announcement: the market's row says which one began the phase.
+    """
+    if session.symbol is not None or session.kind in _OF_NO_PHASE:
+        return True
+    row = state.markets.get(session.market)
+    return row is None or row.phase_event_id == cause
 
 
 def business_date(state: State, market: str) -> dt.date | None:

@@ -645,6 +645,9 @@ class MarketState(Record, frozen=True, gc=False):
     phase: SessionKind
     business_date: dt.date
     event_time_ns: TimeNs = TimeNs(0)
+    phase_date: dt.date | None = None
+    phase_time_ns: TimeNs = TimeNs(0)
+    phase_event_id: str = ""
 
 
 class Halt(Record, frozen=True, gc=False):

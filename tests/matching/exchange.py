@@ -78,7 +78,7 @@ class Exchange:
         if isinstance(message, Announcement):
             topic = Topic.ANNOUNCEMENTS
             # Validation sees an announcement before matching does, and keeps what matching reads.
-            reference.learn(self.state, message, message.event_time_ns)
+            reference.learn(self.state, message, message.event_id, message.event_time_ns)
         cause = message.event_id
         return Heard(matching.handle(self.state, topic, cause, message, message.event_time_ns))
 

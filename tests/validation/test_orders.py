@@ -261,7 +261,8 @@ def suspend_symbol(state: State) -> None:
 
 def announce(state: State, kind: SessionKind, symbol: str | None = None) -> None:
     session = SessionEvent("XONE", kind, symbol, MONDAY)
-    reference.learn(state, Announcement("sessions/0/0", AnnouncementKind.SESSION, session=session), TimeNs(1))
+    announcement = Announcement("sessions/0/0/a0", AnnouncementKind.SESSION, session=session)
+    reference.learn(state, announcement, announcement.event_id, TimeNs(1))
 
 
 def halt_symbol(state: State) -> None:

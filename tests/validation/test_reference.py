@@ -191,11 +191,22 @@ def test_the_time_of_a_market_goes_forward_only() -> None:
     assert market.event_time_ns == 5
 
 
-def test_a_phase_of_an_earlier_date_does_not_take_the_date_back() -> None:
+@pytest.mark.parametrize("kind", [SessionKind.TICK, SessionKind.RESUME, SessionKind.CLOSED])
+def test_an_event_of_an_earlier_date_takes_neither_the_date_back_nor_the_phase(kind: SessionKind) -> None:
     state = State.in_memory()
     happens(state, SessionKind.OPEN, TUESDAY)
-    happens(state, SessionKind.CLOSED, MONDAY)
-    assert (phase_of(state, "XONE", "AAA"), business_date(state, "XONE")) == (SessionKind.CLOSED, TUESDAY)
+    happens(state, kind, MONDAY)
+    assert (phase_of(state, "XONE", "AAA"), business_date(state, "XONE")) == (SessionKind.OPEN, TUESDAY)
+
+
+def test_a_phase_of_an_earlier_date_is_not_ours() -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.CLOSED, TUESDAY)
+    with pytest.raises(
+        NotOurs, match="XONE is in CLOSED of 2024-01-09 since 1: OPEN of 2024-01-08, 1, is of before"
+    ):
+        happens(state, SessionKind.OPEN, MONDAY)
+    assert phase_of(state, "XONE", "AAA") is SessionKind.CLOSED
 
 
 @pytest.mark.parametrize("kind", [SessionKind.OPEN, SessionKind.TICK])

@@ -9,6 +9,7 @@ from typing import Final
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import MAX_LENGTH
+from bourse.pipeline.markets import is_followed
 from bourse.pipeline.matching import cancels, new_orders, phases, replaces, stops
 from bourse.pipeline.matching.turn import Turn
 from bourse.pipeline.outputs import Output, Outputs, Record
@@ -38,7 +39,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
             _act(state, outputs, cause, record, time_ns)
         case Announcement():
             # What these say of phases, halts and instruments is read from the tables that validation keeps of them.
-            if record.session is not None:
+            if record.session is not None and is_followed(state, record.session, cause):
                 phases.follow(state, outputs, cause, record.session, time_ns)
             if record.instrument is not None:
                 phases.learn(state, outputs, cause, record.instrument.symbol, time_ns)

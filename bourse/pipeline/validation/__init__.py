@@ -21,7 +21,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
     """Decide about one order message, or learn what an operator published.
 
     Raises:
-        NotOurs: the record is none of these, or an account whose id could not key anything.
+        NotOurs: the record is none of these, or says what cannot be, or can no more: see `reference`.
     """
     match record:
         case Order():
@@ -39,7 +39,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
                 orders.cancel_all(outputs, shortened(outputs.next_id()), account, time_ns)
             return outputs.items
         case Announcement():
-            reference.learn(state, record, time_ns)
+            reference.learn(state, record, cause, time_ns)
         case _:
             message = f"validation has no use for a {type(record).__name__} on {topic}"
             raise NotOurs(message)

@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import Final
 
+from msgspec.structs import replace
+
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import are_remarks, clipped, is_id, is_name
 from bourse.pipeline.ids import pair_key
@@ -58,17 +60,17 @@ def _may_trade(state: State, account: Account) -> bool:
     return account_refusal(account, state.participants.get(account.participant_id)) is None
 
 
-def learn(state: State, announcement: Announcement, time_ns: TimeNs) -> None:
+def learn(state: State, announcement: Announcement, cause: str, time_ns: TimeNs) -> None:
     """Keep what an announcement says about an instrument or a market; corporate actions concern holders, not orders.
 
     Raises:
-        NotOurs: a known symbol is to have another market, currency or multiplier.
+        NotOurs: a known symbol is to have another market, currency or multiplier, or a market a phase of before.
     """
     state.standings.clear()
     if announcement.instrument is not None:
         _learn_instrument(state, announcement.instrument)
     if announcement.session is not None:
-        _learn_session(state, announcement.session, time_ns)
+        _learn_session(state, announcement.session, cause, time_ns)
         if announcement.session.symbol is None:
             purge_client_orders(state, announcement.session.business_date)
 
@@ -96,7 +98,7 @@ def begin_market(state: State, market: str, date: dt.date) -> dt.date:
     return row.business_date
 
 
-def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
+def _learn_session(state: State, session: SessionEvent, cause: str, time_ns: TimeNs) -> None:
     key = session.market if session.symbol is None else pair_key(session.market, session.symbol)
     if session.symbol is None:
         _lift_breaker(state, session, time_ns)
@@ -112,7 +114,10 @@ def _learn_session(state: State, session: SessionEvent, time_ns: TimeNs) -> None
         case SessionKind.TICK:
             pass
         case _:
-            _enter_phase(state, session, key, time_ns)
+            if session.symbol is not None:
+                _enter_own_phase(state, session, key, time_ns)
+            elif _is_new(state, session, time_ns):
+                _enter_phase(state, session, cause, time_ns)
             return
     if session.symbol is None:
         _move_date(state, session, time_ns)
@@ -139,23 +144,67 @@ def _is_over_for_the_day(state: State, key: str, session: SessionEvent) -> bool:
     )
 
 
-def _enter_phase(state: State, session: SessionEvent, key: str, time_ns: TimeNs) -> None:
-    """Enter a phase: of one symbol, or of the market with every symbol that had a phase of its own."""
-    known = state.markets.get(key)
-    date = _later(known, session)
+def _is_new(state: State, session: SessionEvent, time_ns: TimeNs) -> bool:
+    """Say whether a market has not been in a phase before; a session clock that starts again may tell of such ones.
+
+    Phases go forward by business date, and within one by time. An event without a time of its own counts as the latest.
+
+    Raises:
+        NotOurs: the phase is of before the one that the market is in, and no close of an earlier day.
+    """
+    known = state.markets.get(session.market)
+    if known is None:
+        return True
+    date, phase_date = session.business_date, known.phase_date
+    if session.kind is SessionKind.CLOSED and date < (phase_date or known.business_date):
+        return False
+    if phase_date is None:
+        return True
+    if 0 < time_ns == known.phase_time_ns and (session.kind, date) == (known.phase, phase_date):
+        return False
+    if date < phase_date or (date == phase_date and 0 < time_ns < known.phase_time_ns):
+        message = (
+            f"{session.market} is in {known.phase} of {phase_date} since {known.phase_time_ns}:"
+            f" {session.kind} of {date}, {time_ns}, is of before that"
+        )
+        raise NotOurs(message)
+    return True
+
+
+def _enter_phase(state: State, session: SessionEvent, cause: str, time_ns: TimeNs) -> None:
+    """Enter a phase of a market, with every symbol that had a phase of its own; its clock does not go back."""
+    _move_date(state, session, time_ns)
+    known = state.markets.get(session.market)
+    assert known is not None  # or its date would not have moved
+    state.markets.put(
+        session.market,
+        replace(
+            known,
+            phase=session.kind,
+            phase_date=session.business_date,
+            phase_time_ns=time_ns if time_ns > 0 else known.phase_time_ns,
+            phase_event_id=cause,
+        ),
+    )
+    for symbol_key, _ in state.markets.scan(f"{session.market}/"):
+        state.markets.delete(symbol_key)
+
+
+def _enter_own_phase(state: State, session: SessionEvent, key: str, time_ns: TimeNs) -> None:
+    """Enter a phase of one symbol."""
+    date = _later(state.markets.get(key), session)
     state.markets.put(key, MarketState(session.market, session.kind, date, time_ns))
-    if session.symbol is None:
-        for symbol_key, _ in state.markets.scan(f"{key}/"):
-            state.markets.delete(symbol_key)
 
 
 def _move_date(state: State, session: SessionEvent, time_ns: TimeNs) -> None:
     """Move date and time, forward only, and leave the phase; a market nobody has opened or closed is OPEN."""
     known = state.markets.get(session.market)
-    phase = SessionKind.OPEN if known is None else known.phase
     date = _later(known, session)
-    time = time_ns if known is None else TimeNs(max(known.event_time_ns, time_ns))
-    state.markets.put(session.market, MarketState(session.market, phase, date, time))
+    if known is None:
+        row = MarketState(session.market, SessionKind.OPEN, date, time_ns)
+    else:
+        row = replace(known, business_date=date, event_time_ns=TimeNs(max(known.event_time_ns, time_ns)))
+    state.markets.put(session.market, row)
 
 
 def _later(known: MarketState | None, session: SessionEvent) -> dt.date:
