@@ -85,7 +85,7 @@ def run(
         dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="End after this day, not never.")
     ] = None,
 ) -> None:
-    """Publish session events as their times come: first the phase that each market is in; Ctrl-C ends it."""
+    """Publish session events as their times come: first the last close and the phase of each market; Ctrl-C ends it."""
     sender = Sender(Topic.SESSIONS)
     start_ns = time.time_ns() if start is None else int(start.replace(tzinfo=dt.UTC).timestamp()) * 10**9
     clock = Clock(start_ns, speed)
@@ -101,11 +101,16 @@ def run(
 
 
 def due_events(markets: list[str], clock: Clock, last: dt.date, tick_seconds: int) -> Iterator[SessionEvent]:
-    """Yield the phase that each market is in, and then every event when the clock shows its time."""
+    """Yield the last close of each market and the phase that it is in, and then every event when the clock shows its time.
+
+    Where no clock ran over that close, it ends what ends with its day; a market that has followed it takes no notice.
+    """
     now_ns = clock.now_ns()
     today = utc_date(now_ns)
     for market in markets:
-        yield from _begun(market, now_ns, last)[-1:]
+        begun = _begun(market, now_ns, last)
+        yield from [event for event in begun if event.kind is SessionKind.CLOSED][-1:]
+        yield from [event for event in begun[-1:] if event.kind is not SessionKind.CLOSED]
     days = (timetable(market, today - dt.timedelta(1), last, tick_seconds) for market in markets)
     for event in merge(*days, key=attrgetter("event_time_ns")):
         if event.event_time_ns > now_ns:

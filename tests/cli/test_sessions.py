@@ -3,16 +3,33 @@
 import datetime as dt
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bourse.cli import sessions
 from bourse.cli.sessions import Clock, due_events
 from bourse.pipeline.calendar import utc_date
+from bourse.pipeline.outputs import Topic
+from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.timetable import timetable
-from bourse.schemas.records import SessionEvent, SessionKind
+from bourse.schemas.records import (
+    Account,
+    DeadLetter,
+    Instrument,
+    Order,
+    OrderAction,
+    OrderEvent,
+    SessionEvent,
+    SessionKind,
+    Side,
+    WalletAction,
+    WalletCommand,
+)
+from bourse.schemas.units import Price, Quantity
 
 Json = dict[str, Any]
 DAY = "2019-05-23"
@@ -49,11 +66,11 @@ def kinds(events: list[SessionEvent]) -> list[tuple[str, str]]:
 def test_the_clock_begins_with_the_phase_of_each_market_and_goes_on_from_there() -> None:
     date = utc_date(MORNING_NS)
     events = list(due_events(["XMAD", "XONE"], Clock(MORNING_NS, FAST), date, 0))
-    assert kinds(events)[:2] == [("XMAD", "OPENING_AUCTION"), ("XONE", "CLOSED")]
-    assert events[1].business_date < date
+    assert kinds(events)[:3] == [("XMAD", "CLOSED"), ("XMAD", "OPENING_AUCTION"), ("XONE", "CLOSED")]
+    assert events[1].business_date == date
     following = [event for market in ("XMAD", "XONE") for event in timetable(market, date, date)]
     following = [event for event in following if event.event_time_ns > MORNING_NS]
-    assert events[2:] == sorted(following, key=lambda event: event.event_time_ns)
+    assert events[3:] == sorted(following, key=lambda event: event.event_time_ns)
 
 
 def test_the_same_start_gives_the_same_events_however_fast_the_clock_is() -> None:
@@ -63,16 +80,57 @@ def test_the_same_start_gives_the_same_events_however_fast_the_clock_is() -> Non
     assert sum(event.kind is SessionKind.TICK for event in runs[0]) == 50
 
 
+def test_a_clock_that_was_down_over_the_close_tells_of_it_first_and_does_no_harm_where_it_was_not() -> None:
+    # Given a day order of Thursday
+    simulation = Simulation()
+    date, hour_ns = utc_date(MORNING_NS), 3_600 * SECOND_NS
+
+    def begins(start_ns: int) -> list[tuple[str, str, str]]:
+        """Let a clock begin, and tell of the first events and what they make of orders and of the market."""
+        events = islice(due_events(["XMAD"], Clock(start_ns, FAST), date + dt.timedelta(1), 0), 2)
+        told = []
+        for event in events:
+            heard = [found.record for found in simulation.feed(SimEvent(Topic.SESSIONS, None, event))]
+            assert not any(isinstance(record, DeadLetter) for record in heard)
+            expired = [record.client_order_id for record in heard if isinstance(record, OrderEvent)]
+            told.append((event.kind.value, str(event.business_date), "".join(expired)))
+        return told
+
+    assert begins(MORNING_NS + hour_ns) == [("CLOSED", "2019-05-22", ""), ("OPEN", "2019-05-23", "")]
+    deposit = WalletCommand(WalletAction.DEPOSIT, "w", "A", "S", 10)
+    order = Order(OrderAction.NEW, "c", "A", symbol="S", side=Side.SELL, quantity=Quantity(5), price=Price(7))
+    for topic, record in (
+        (Topic.INSTRUMENTS, Instrument("S", market="XMAD")),
+        (Topic.ACCOUNTS, Account("A")),
+        (Topic.WALLET_COMMANDS, deposit),
+        (Topic.ORDERS, order),
+    ):
+        simulation.feed(SimEvent(topic, None, record))
+    # When the clock begins again the same day, the order lives on
+    assert begins(MORNING_NS + 2 * hour_ns) == [("CLOSED", "2019-05-22", ""), ("OPEN", "2019-05-23", "")]
+    # When it begins again only on Friday morning, the order ends with its day
+    assert begins(MORNING_NS + 24 * hour_ns) == [
+        ("CLOSED", "2019-05-23", "c"),
+        ("OPENING_AUCTION", "2019-05-24", ""),
+    ]
+    # And Friday's orders stay where the clock begins once more
+    simulation.feed(SimEvent(Topic.ORDERS, None, msgspec.structs.replace(order, client_order_id="d")))
+    assert begins(MORNING_NS + 24 * hour_ns) == [
+        ("CLOSED", "2019-05-23", ""),
+        ("OPENING_AUCTION", "2019-05-24", ""),
+    ]
+
+
 def test_the_clock_of_all_markets_runs_on_over_the_end_of_ones_calendar(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent = SentEvents()
     monkeypatch.setattr(sessions, "Sender", lambda _: sent)
     start, until = dt.datetime(2026, 12, 31, 6), dt.datetime(2027, 1, 4)  # noqa: DTZ001 - as the command line gives it
-    sessions.run(["XSHG", "XNYS", "XONE"], 0, 1e9, start, until)
+    sessions.run(["XSHG", "XNYS", "XONE"], 0, FAST, start, until)
     days = {(event.market, event.business_date.isoformat()) for event in sent.events}
     assert days == {
-        *(("XSHG", f"{day}") for day in ("2026-12-31", "2027-01-01", "2027-01-04")),
+        *(("XSHG", f"{day}") for day in ("2026-12-30", "2026-12-31", "2027-01-01", "2027-01-04")),
         *(("XNYS", f"{day}") for day in ("2026-12-30", "2026-12-31", "2027-01-04")),
         *(("XONE", f"{day}") for day in ("2026-12-30", "2026-12-31", "2027-01-01", "2027-01-04")),
     }
