@@ -94,6 +94,8 @@ class Halts:
         if halt is not None and halt.level == _LAST_LEVEL and session.business_date <= halt.date:
             return  # It has ended the day.
         is_halt = session.kind is SessionKind.HALT
+        if is_halt and halt is not None and halt.level is None and session.level is not None:
+            return  # It waits for its operator, and a circuit breaker does not shorten it.
         self._turn(key, entry.offset, on=is_halt)
         if is_halt:
             self._on[key] = _Halt(session.level, date, time_ns)

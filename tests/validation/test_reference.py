@@ -265,6 +265,25 @@ def test_operators_may_end_a_breaker_early_and_their_own_halts_wait_for_them() -
     assert state.halts.get("XONE") is not None
 
 
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_breaker_does_not_shorten_a_halt_that_waits_for_its_operator(level: int) -> None:
+    state = State.in_memory()
+    happens(state, SessionKind.HALT)
+    breaks(state, level, 2)
+    ticks(state, QUARTER_NS * 9, TUESDAY)
+    assert state.halts.get("XONE") == Halt(1, None, MONDAY)
+    happens(state, SessionKind.RESUME, TUESDAY)
+    assert state.halts.get("XONE") is None
+
+
+def test_a_breaker_may_follow_another() -> None:
+    state = State.in_memory()
+    breaks(state, 1)
+    breaks(state, 2, QUARTER_NS - 1)
+    ticks(state, QUARTER_NS)
+    assert state.halts.get("XONE") == Halt(QUARTER_NS - 1, 2, MONDAY)
+
+
 def test_the_last_level_ends_the_day() -> None:
     # Given level 3: neither time, nor an operator, nor another level ends it
     state = State.in_memory()

@@ -104,7 +104,9 @@ def _learn_session(state: State, session: SessionEvent, cause: str, time_ns: Tim
         _lift_breaker(state, session, time_ns)
     match session.kind:
         case SessionKind.HALT:
-            if not _is_over_for_the_day(state, key, session):
+            if not (
+                _is_over_for_the_day(state, key, session) or _waits_for_its_operator(state, key, session)
+            ):
                 # Who calls it may still be at yesterday, and the market at today.
                 date = _later(state.markets.get(session.market), session)
                 state.halts.put(key, Halt(time_ns, session.level, date))
@@ -142,6 +144,12 @@ def _is_over_for_the_day(state: State, key: str, session: SessionEvent) -> bool:
         and halt.business_date is not None
         and session.business_date <= halt.business_date
     )
+
+
+def _waits_for_its_operator(state: State, key: str, session: SessionEvent) -> bool:
+    """Say whether a circuit breaker meets a halt without an end, which it would give one."""
+    halt = state.halts.get(key)
+    return session.level is not None and halt is not None and halt.level is None
 
 
 def _is_new(state: State, session: SessionEvent, time_ns: TimeNs) -> bool:
