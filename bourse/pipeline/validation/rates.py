@@ -1,7 +1,8 @@
-"""How often an account may send: so many messages within one second of their own times, cancels apart.
+"""How often an account may send: so many messages in one whole second (UTC) by their own times, cancels apart.
 
 Seconds only go forward: a message with an earlier time counts in the latest second that the account has reached, so that
-times out of order buy nobody more messages. Accounts without a limit have no row.
+times out of order buy nobody more messages. Each second counts for itself: over the end of one, twice as many may come within
+less than a second, which needs one number for an account and not the times of its messages. Accounts without a limit have no row.
 """
 
 from typing import Final
