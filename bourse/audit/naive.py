@@ -181,7 +181,7 @@ class NaiveBook(Trading):
             return
         waits = target.order_id in self.waiting
         self.remove(target)
-        if "trail" in changes:
+        if "trail" in changes and order.stop_price is None:
             keep_distance(target, changes["trail"] or 0)
         for name, value in changes.items():
             setattr(target, name, value)

@@ -264,8 +264,7 @@ class Game:
         """Return a book after an announcement of its instrument, and its trades: a halt may be over, or it may be delisted."""
         record, other = update_in(update.entry), book.copy()
         due_ns = book.pause_ends_ns
-        is_due = due_ns is not None and due_ns <= max(record.event_time_ns, self.sessions.latest_ns)
-        ends_pause = not is_halted and is_due and _is_of_a_pause(book, record)
+        ends_pause = not is_halted and due_ns is not None and record.paused_until_time_ns != due_ns
         has_expired = any(fact.what == "EXPIRED" for fact in self.tally.told.get(update.cause, {}))
         other.is_halted = is_halted
         fills = other.wake(

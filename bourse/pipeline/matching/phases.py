@@ -6,6 +6,7 @@ that validation keeps.
 
 from typing import Final
 
+from bourse.pipeline.markets import is_halted
 from bourse.pipeline.matching import pauses, uncross
 from bourse.pipeline.matching.admission import AUCTION_ONLY
 from bourse.pipeline.matching.stops import fire, set_off
@@ -56,7 +57,7 @@ def _concerned(state: State, session: SessionEvent, time_ns: TimeNs) -> list[str
 
 def _act(turn: Turn) -> None:
     """Enter a phase, or go on in it after a halt."""
-    if not (turn.session_phase is SessionKind.OPEN and turn.is_halted()):
+    if not (turn.session_phase is SessionKind.OPEN and is_halted(turn.state, turn.market, turn.symbol)):
         # In a halt that lasts on it has to wait: what a call has collected could not trade at its end.
         pauses.end(turn)
     before = turn.memory.phase
