@@ -345,3 +345,71 @@ class HostileFlow:
                 what = SessionKind.TICK
                 self._time_ns += dice.choice((0, 2, 1_000)) * SECOND_NS
         return SessionEvent(market, what, symbol, self._date, self._time_ns, level)
+
+
+class ExtremeFlow:
+    """Writes orders and replaces of one rich account whose figures are near the limits of what a record can say."""
+
+    _FIGURES = (1, 5, 100, 120, 2**31, 2**62, INT64_MAX // 2, INT64_MAX - 1, INT64_MAX)
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+        self._number = 0
+
+    def beginning(self) -> Iterator[SimEvent]:
+        """Yield an instrument on any terms, and an account with cash and shares."""
+        dice = self._dice
+        yield SimEvent(
+            Topic.INSTRUMENTS,
+            None,
+            Instrument(
+                "AAA",
+                market="XONE",
+                reference_price=dice.choice((None, *self._FIGURES)),
+                collar_bps=dice.choice((None, 0, 500, INT64_MAX)),
+                multiplier=dice.choice((1, 1, 3, INT64_MAX)),
+                taker_fee_bps=dice.choice((0, 13, 10_000)),
+            ),
+        )
+        yield SimEvent(Topic.ACCOUNTS, None, Account("ANN"))
+        for asset in ("EUR", "AAA"):
+            amount = dice.choice((10**6, INT64_MAX // 2))
+            yield SimEvent(Topic.WALLET_COMMANDS, None, command(asset=asset, amount=amount, request_id=asset))
+
+    def next(self) -> SimEvent:
+        """Return an order that may wait or rest, or a replace of an earlier one."""
+        self._number += 1
+        return SimEvent(Topic.ORDERS, None, self._new() if self._dice.random() < 0.4 else self._replace())
+
+    def _new(self) -> Order:
+        dice = self._dice
+        kind = dice.choice(list(OrderType))
+        limited = kind in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+        trails = kind is OrderType.TRAILING_STOP
+        stops = trails or kind in {OrderType.STOP, OrderType.STOP_LIMIT}
+        return Order(
+            OrderAction.NEW,
+            f"c{self._number}",
+            "ANN",
+            symbol="AAA",
+            side=dice.choice(list(Side)),
+            order_type=kind,
+            quantity=dice.choice((1, 5, *self._FIGURES)),
+            price=dice.choice((100, *self._FIGURES)) if limited else None,
+            stop_price=dice.choice((120, *self._FIGURES, *[None] * trails)) if stops else None,
+            trail_amount=dice.choice(self._FIGURES) if trails else None,
+            sent_time_ns=NINE_O_CLOCK_NS,
+        )
+
+    def _replace(self) -> Order:
+        dice = self._dice
+        changed = dice.choice(("price", "stop_price", "stop_price", "trail_amount", "trail_amount"))
+        return Order(
+            OrderAction.REPLACE,
+            f"c{self._number}",
+            "ANN",
+            f"c{dice.randint(max(1, self._number - 8), self._number)}",
+            quantity=dice.choice((0, 0, 1, 5, *self._FIGURES)),
+            sent_time_ns=NINE_O_CLOCK_NS,
+            **{changed: dice.choice(self._FIGURES)},
+        )

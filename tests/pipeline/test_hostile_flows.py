@@ -20,7 +20,7 @@ from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import Hold, OrderEvent, RestingOrder, SessionEvent, SessionKind, Side, Trade
 from tests.account_strategies import MONDAY, Workers
 from tests.audit.logs import Log, audit, failures
-from tests.hostile_strategies import HostileFlow, behind_risk
+from tests.hostile_strategies import ExtremeFlow, HostileFlow, behind_risk
 
 dice = st.integers(0, 2**32).map(Random)
 lengths = st.integers(20, 250)
@@ -137,6 +137,16 @@ def test_a_file_of_approved_orders_stops_nobody_whatever_it_says(dice: Random, l
     closed = SessionEvent("XONE", SessionKind.CLOSED, None, MONDAY)
     books.read(simulation.feed(SimEvent(Topic.SESSIONS, None, closed)))
     assert not list(simulation.state.wallets.scan("")), "they move no wallet"
+
+
+@given(dice, st.integers(1, 60))
+def test_extreme_orders_and_replaces_stop_nobody(dice: Random, length: int) -> None:
+    simulation, flow, books = Simulation(), ExtremeFlow(dice), Books()
+    for event in flow.beginning():
+        books.read(simulation.feed(event))
+    for _ in range(length):
+        books.read(simulation.feed(flow.next()))
+        books.check([simulation.state])
 
 
 def test_the_flows_trade_and_are_refused_for_many_reasons() -> None:

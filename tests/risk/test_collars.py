@@ -18,6 +18,7 @@ from bourse.schemas.records import (
     ValidatedOrder,
     Wallet,
 )
+from bourse.schemas.units import INT64_MAX
 from tests.account_strategies import ready_state
 
 CASH = 1_000_000
@@ -200,6 +201,37 @@ def test_a_replace_of_a_trailing_stop_moves_its_worst_price_with_its_distance() 
     assert isinstance(asked, ApprovedOrder)
     assert (asked.protective_price, asked.trail_amount) == (1_235, 200)
     assert hold_of(state).blocked == 12_350
+
+
+@pytest.mark.parametrize(
+    ("order_type", "prices", "extreme"),
+    [
+        (OrderType.STOP, {"stop_price": 1_000}, {"stop_price": INT64_MAX}),
+        (OrderType.TRAILING_STOP, {"trail_amount": 5}, {"trail_amount": INT64_MAX}),
+    ],
+)
+@pytest.mark.parametrize("side", Side)
+def test_a_price_too_big_to_be_written_is_refused_even_for_a_quantity_of_nothing(
+    order_type: OrderType, prices: dict[str, int], extreme: dict[str, int], side: Side
+) -> None:
+    state = given(reference_price=1_000)
+    sent(state, order_type, side, **prices)
+    before = hold_of(state)
+    answer = replaced(state, quantity=0, side=side, **extreme)
+    if side is Side.BUY:
+        assert isinstance(answer, OrderEvent)
+        assert answer.reason == Reason.VALUE_OVERFLOW
+        assert hold_of(state) == before
+    else:
+        assert isinstance(answer, ApprovedOrder)
+
+
+def test_a_worst_price_that_rounds_up_beyond_what_can_be_written_is_refused() -> None:
+    # Given a tick size that changed after validation let the order through
+    state = given(collar_bps=0, tick_size=10)
+    refused = sent(state, OrderType.STOP, Side.SELL, quantity=1, stop_price=INT64_MAX)
+    assert isinstance(refused, OrderEvent)
+    assert refused.reason == Reason.VALUE_OVERFLOW
 
 
 @pytest.mark.parametrize("order_type", [OrderType.MARKET, OrderType.TRAILING_STOP])

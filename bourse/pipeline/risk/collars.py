@@ -8,7 +8,7 @@ Without a collar a sell may trade at any price, as it costs nobody's cash, and a
 
 from typing import Final
 
-from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.ticks import rounded_down, rounded_up
 from bourse.schemas.records import Instrument, OrderType, Side, ValidatedOrder
@@ -32,9 +32,19 @@ def protective_price(
     start = _start(instrument, order, side)
     reach = _reach(instrument, order.order_type)
     if side is Side.BUY:
-        return _highest(instrument, order, start, reach, affordable)
-    if start is None or reach is None:
+        worst = _highest(instrument, order, start, reach, affordable)
+    elif start is None or reach is None:
         return None
+    else:
+        worst = _lowest(instrument, start, reach)
+    if isinstance(worst, Refusal) or fits(worst):
+        return worst
+    # Not for the value alone to tell: a quantity of nothing is worth nothing at any price.
+    return Refusal(Reason.VALUE_OVERFLOW, f"a price of {worst} is more than can be counted")
+
+
+def _lowest(instrument: Instrument, start: int, reach: int) -> Price:
+    """Return the lowest price that a sell may get."""
     lowest = -(-start * (BASIS_POINTS - reach) // BASIS_POINTS)
     return Price(rounded_up(instrument, max(1, lowest)))
 
