@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from random import Random
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -413,3 +413,112 @@ class ExtremeFlow:
             sent_time_ns=NINE_O_CLOCK_NS,
             **{changed: dice.choice(self._FIGURES)},
         )
+
+
+class ReplaceFlow:
+    """Writes replaces, most of all, of a few orders that the book refuses for a while and then takes: pauses, halts, post-only."""
+
+    _PRICES = (94, 97, 100, 103, 106)
+    _CHANGES: ClassVar[dict[OrderType, tuple[str, ...]]] = {
+        OrderType.LIMIT: ("price",),
+        OrderType.STOP: ("stop_price",),
+        OrderType.TRAILING_STOP: ("stop_price", "trail_amount"),
+    }
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+        self._number = 0
+        self._time_ns = NINE_O_CLOCK_NS
+        self._own: list[tuple[str, OrderType]] = []
+        # Without sessions a pause ends by the messages' own times, so that of two in a row one may be refused and one not.
+        self._kinds = dice.choice(("rrrrrrrrrnxxxx", "rrrrrrrrrnxxxxh"))
+
+    def beginning(self) -> Iterator[SimEvent]:
+        """Yield an instrument that pauses easily, two accounts, and a last price."""
+        terms = Instrument(
+            "AAA",
+            market="XONE",
+            collar_bps=self._dice.choice((None, 0, 500)),
+            price_band_bps=300,
+            pause_time_ns=2 * SECOND_NS,
+            maker_fee_bps=37,
+            taker_fee_bps=50,
+        )
+        yield SimEvent(Topic.INSTRUMENTS, None, terms)
+        for account_id in ("ANN", "BEN"):
+            yield SimEvent(Topic.ACCOUNTS, None, Account(account_id))
+            for asset in ("EUR", "AAA"):
+                money = command(asset=asset, amount=10**5, request_id=asset, account_id=account_id)
+                yield SimEvent(Topic.WALLET_COMMANDS, None, money)
+        for side in Side:
+            yield self._order("BEN", side, OrderType.LIMIT, 1, 100)
+        for kind, price in ((OrderType.LIMIT, 97), (OrderType.STOP, 106), (OrderType.TRAILING_STOP, 106)):
+            yield self._own_order(Side.BUY, kind, price)
+
+    def next(self) -> SimEvent:
+        """Return the next input."""
+        dice = self._dice
+        self._time_ns += dice.choice((0, 0, SECOND_NS))
+        match dice.choice(self._kinds):
+            case "n":
+                side, kind = dice.choice((*[Side.BUY] * 3, Side.SELL)), dice.choice(list(self._CHANGES))
+                event = self._own_order(side, kind, dice.choice(self._PRICES))
+            case "r":
+                event = self._replace()
+            case "h":
+                kind = dice.choice((SessionKind.HALT, *[SessionKind.RESUME] * 2, SessionKind.TICK))
+                event = SimEvent(
+                    Topic.SESSIONS, None, SessionEvent("XONE", kind, None, MONDAY, self._time_ns)
+                )
+            case _:
+                side, price = dice.choice(list(Side)), dice.choice(self._PRICES)
+                event = self._order("BEN", side, OrderType.LIMIT, dice.randint(1, 30), price)
+        return event
+
+    def ending(self) -> Iterator[SimEvent]:
+        """Yield what ends every halt and pause."""
+        self._time_ns += 9 * SECOND_NS
+        for kind in (SessionKind.RESUME, SessionKind.TICK) if "h" in self._kinds else ():
+            yield SimEvent(Topic.SESSIONS, None, SessionEvent("XONE", kind, None, MONDAY, self._time_ns))
+
+    def _own_order(self, side: Side, kind: OrderType, price: int) -> SimEvent:
+        event = self._order("ANN", side, kind, self._dice.randint(1, 40), price)
+        self._own.append((f"c{self._number}", kind))
+        return event
+
+    def _order(self, account_id: str, side: Side, kind: OrderType, quantity: int, price: int) -> SimEvent:
+        self._number += 1
+        is_limit = kind is OrderType.LIMIT
+        order = Order(
+            OrderAction.NEW,
+            f"c{self._number}",
+            account_id,
+            symbol="AAA",
+            side=side,
+            order_type=kind,
+            time_in_force=TimeInForce.GTC,
+            quantity=quantity,
+            price=price if is_limit else None,
+            stop_price=None if is_limit else price,
+            trail_amount=5 if kind is OrderType.TRAILING_STOP else None,
+            post_only=is_limit and account_id == "ANN",
+            sent_time_ns=self._time_ns,
+        )
+        return SimEvent(Topic.ORDERS, None, order)
+
+    def _replace(self) -> SimEvent:
+        self._number += 1
+        dice = self._dice
+        name, kind = dice.choice(self._own[-4:])
+        changed = dice.choice((None, *self._CHANGES[kind]))
+        prices = (5, 10, 15) if changed == "trail_amount" else self._PRICES
+        order = Order(
+            OrderAction.REPLACE,
+            f"c{self._number}",
+            "ANN",
+            name,
+            quantity=dice.choice((0, *[dice.randint(1, 60)] * 9)),
+            sent_time_ns=self._time_ns,
+            **({} if changed is None else {changed: dice.choice(prices)}),
+        )
+        return SimEvent(Topic.ORDERS, None, order)

@@ -101,8 +101,7 @@ def _price_breach(instrument: Instrument, order: ApprovedOrder) -> str | None:
             tick_size = band.tick_size
     if price % tick_size:
         return f"{price} is not in ticks of {tick_size}"
-    if order.action is OrderAction.NEW and _is_outside_band(instrument, price):
-        # A replace that asks for no price keeps one that was in the band when it was asked for.
+    if _is_outside_band(instrument, price):
         return (
             f"{price} is more than {instrument.price_band_bps} basis points from {instrument.reference_price}"
         )

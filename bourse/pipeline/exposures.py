@@ -96,7 +96,7 @@ def position_refusal(
         return None
     was_open = 0 if before is None else holds.open_quantity(before)
     more = holds.open_quantity(after) - was_open
-    if before is not None and more <= 0 and holds.last_price(after) <= holds.last_price(before):
+    if before is not None and more <= 0 and holds.last_price(after) <= holds.highest_price(before):
         return None
     symbol = after.symbol
     wallet = balances(state, after.account_id, symbol)

@@ -9,7 +9,7 @@ the book's order, as steps (total, price):
 3. each replace that it has not answered yet (`pending`).
 
 The book walks through the steps from first to last, may skip any (a rejected replace), and fills up to a step's total
-at no worse than its price. What can still be spent is the dearest such walk, and that is what stays reserved.
+at no worse than its price; a replace without a price leaves the order the one that it has. What can still be spent is the dearest such walk, and that is what stays reserved.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from bourse.pipeline.money import with_fee
 from bourse.schemas.records import Hold, Side
+from bourse.schemas.units import Price
 
 # Looked up once: through its class a member costs 0.1 us (CPython 3.11).
 _SELL: Final = Side.SELL
@@ -25,6 +26,8 @@ _BUY: Final = Side.BUY
 Step: TypeAlias = tuple[int, int]
 """Total quantity and price of a state that the order may be in."""
 
+NO_PRICE: Final = Price(0)
+"""The price of a replace that names none, so that the order keeps its own, whichever that is when the book comes to it."""
 MAX_PENDING_REPLACES: Final = 32
 """Replaces that may wait for the book's answer at a time: the dearest walk costs the square of their number."""
 
@@ -52,8 +55,13 @@ def open_quantity(hold: Hold) -> int:
 
 
 def last_price(hold: Hold) -> int:
-    """Return the price that the order has after all replaces that were asked for."""
-    return hold.pending[-1].price if hold.pending else hold.price
+    """Return the price that the order has after all replaces that were asked for, the dearest that it may be."""
+    return _asked(hold)[-1][1] if hold.pending else hold.price
+
+
+def highest_price(hold: Hold) -> int:
+    """Return the dearest price of all that the order has or was asked to have."""
+    return max([hold.price, *(replace.price for replace in hold.pending)])
 
 
 def dearest_price_so_far(hold: Hold) -> int:
@@ -66,8 +74,21 @@ def _steps(hold: Hold) -> list[Step]:
     return [
         (hold.earlier_quantity, hold.earlier_price),
         (hold.order_quantity, hold.price),
-        *((replace.order_quantity, replace.price) for replace in hold.pending),
+        *_asked(hold),
     ]
+
+
+def _asked(hold: Hold) -> list[Step]:
+    """Return the replaces as steps. One that names no price finds the order at that of any state before it: the dearest counts.
+
+    That is no more than some walk can cost: whoever skips the steps in between comes to it at that price.
+    """
+    steps: list[Step] = []
+    dearest = hold.price
+    for asked in hold.pending:
+        steps.append((asked.order_quantity, asked.price or dearest))
+        dearest = max(dearest, asked.price)
+    return steps
 
 
 def dearest_walk(cum: int, steps: Sequence[Step]) -> int:

@@ -20,7 +20,7 @@ from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import Hold, OrderEvent, RestingOrder, SessionEvent, SessionKind, Side, Trade
 from tests.account_strategies import MONDAY, Workers
 from tests.audit.logs import Log, audit, failures
-from tests.hostile_strategies import ExtremeFlow, HostileFlow, behind_risk
+from tests.hostile_strategies import ExtremeFlow, HostileFlow, ReplaceFlow, behind_risk
 
 dice = st.integers(0, 2**32).map(Random)
 lengths = st.integers(20, 250)
@@ -127,6 +127,23 @@ def test_whatever_overtakes_what_it_adds_up_at_rest(
     workers.rest()
     books.read(SimEvent(Topic(entry.topic), None, entry.record) for entry in workers.log)
     books.check(workers.states)
+
+
+@given(dice, st.integers(1, 12))
+@settings(max_examples=3 * settings.default.max_examples)
+def test_replaces_that_race_with_what_the_book_refuses_are_held_for(dice: Random, bursts: int) -> None:
+    workers, flow, books, read = Workers(1, dice, hand_over=True), ReplaceFlow(dice), Books(), 0
+    for event in flow.beginning():
+        workers.send(event)
+        workers.rest()
+    for _ in range(bursts):
+        for _ in range(dice.randint(1, 6)):
+            workers.send(flow.next())
+        workers.rest()
+        books.read(SimEvent(Topic(entry.topic), None, entry.record) for entry in workers.log[read:])
+        read = len(workers.log)
+        books.check(workers.states)
+    assert failures(audit(workers.log)) == {}
 
 
 @given(dice, lengths)

@@ -21,7 +21,6 @@ from bourse.schemas.records import (
     Instrument,
     Liquidity,
     OrderAction,
-    PendingReplace,
     Release,
     ReleaseReason,
     Side,
@@ -112,9 +111,9 @@ class OneOrder:
         if not self.lives or self.dice.randint(0, 3) == 0:
             self._release(0, ReleaseReason.REPLACE_REJECTED, request.order_id)
             return
-        assert request.price is not None
         before, cum = self.total, self.cum
-        self.total, self.price = max(request.quantity, cum), request.price
+        self.total = max(request.quantity, cum)
+        self.price = self.price if request.price is None else request.price
         self.lives = self.total > cum
         answer = (request.order_id, self.total, self.price, cum)
         self._release(max(0, before - self.total), ReleaseReason.REPLACED, *answer)
@@ -269,9 +268,18 @@ def test_a_finished_order_keeps_its_hold_until_its_replace_is_answered(*, overta
     assert state.wallets.get("ANN/EUR") == Wallet(FUNDS - 2_000)
 
 
-def test_a_replace_without_a_price_keeps_the_price_of_the_last_one() -> None:
-    state = state_with((100, 20), (100, 30), (50, None))
-    assert hold_of(state).pending[-1] == PendingReplace("0-2", 50, 30)
+@pytest.mark.parametrize(("first", "kept"), [(30, 30), (10, 20)])
+def test_a_replace_without_a_price_may_find_the_order_at_any_price_that_is_under_way(
+    first: int, kept: int
+) -> None:
+    # Given a replace to another price, which the book may refuse, and then one that names none
+    state = state_with((100, 20), (100, first), (200, None))
+    # Then the second holds at the dearer of the two prices that it may find
+    assert hold_of(state).blocked == 200 * kept
+    # And when the first is refused, at the order's own
+    answer = Release("", "0-0", "ANN", "AAA", Side.BUY, 0, ReleaseReason.REPLACE_REJECTED, 1, "0-1")
+    positions.handle(state, "releases", "c", answer, 1)
+    assert hold_of(state).blocked == 200 * 20
 
 
 def test_no_more_than_so_many_replaces_wait_at_a_time() -> None:

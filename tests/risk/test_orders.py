@@ -269,13 +269,13 @@ def test_a_replace_that_keeps_its_price_is_held_to_the_limits_here(
     assert refusal_of(state, replace).reason == reason
 
 
-def test_a_replace_that_keeps_its_price_is_told_it_to_the_book() -> None:
+def test_the_book_is_not_told_a_price_that_a_replace_does_not_name() -> None:
     state = funded(EUR=50_000)
     decide(state, validated())
     replace = validated(OrderAction.REPLACE, 1, target_order_id="3-0", quantity=5, price=None)
     ((_, _, approved, _),) = decide(state, replace)
     assert isinstance(approved, ApprovedOrder)
-    assert approved.price == 300
+    assert approved.price is None
 
 
 def test_fees_of_a_live_order_do_not_rise_above_what_it_holds() -> None:

@@ -46,7 +46,8 @@ def change(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeN
     if isinstance(prices, Refusal):
         refuse(outputs, order, prices, OrderStatus.REPLACE_REJECTED, time_ns)
         return
-    price = prices.limit or prices.protective or Price(holds.last_price(hold))
+    # Without a price none is sent: risk cannot know which of the replaces under way the book will have taken by then.
+    price = prices.limit or prices.protective or holds.NO_PRICE
     pending = PendingReplace(order.order_id, order.quantity, price)
     asked = replace(hold, pending=(*hold.pending, pending))
     extra = max(0, holds.reserve(asked) - hold.blocked)
@@ -68,7 +69,7 @@ def _changed_prices(instrument: Instrument, order: ValidatedOrder, hold: Hold) -
     if refusal is not None:
         return refusal
     if kind in WITH_LIMIT:
-        return Prices(Price(holds.last_price(hold)) if order.price is None else order.price, None)
+        return Prices(order.price, None)
     if order.stop_price is None and order.trail_amount is None:
         return NO_PRICES
     stop = replace(order, order_type=kind)
@@ -95,9 +96,9 @@ def _replace_refusal(
     if len(hold.pending) >= holds.MAX_PENDING_REPLACES:
         return Refusal(Reason.TOO_MANY_REPLACES, f"{len(hold.pending)} replaces of it wait for the book")
     # Validation could not look at the value where the replace keeps the price that is in the hold.
-    total, price = asked.pending[-1].order_quantity, asked.pending[-1].price
+    total = asked.pending[-1].order_quantity
     return (
-        value_refusal(account, instrument, total, price)
+        value_refusal(account, instrument, total, holds.last_price(asked))
         or exposures.position_refusal(state, account, instrument, hold, asked)
         or funds_refusal(state, hold, extra)
     )
