@@ -119,6 +119,11 @@ def _check_instrument(instrument: Instrument) -> None:
     )
     for name, limit in (("price_band", instrument.price_band_bps), ("collar", instrument.collar_bps)):
         _require(limit is None or limit >= 0, f"{name}_bps {limit} is below 0")
+    for name, most in (
+        ("quantity", instrument.max_order_quantity),
+        ("value", instrument.max_order_value),
+    ):
+        _require(most is None or most >= 0, f"max_order_{name} {most} is below 0: no limit is null")
     _require(instrument.multiplier > 0, f"multiplier {instrument.multiplier} is not above 0")
     _require(instrument.pause_time_ns >= 0, f"pause_time_ns {instrument.pause_time_ns} is below 0")
     _check_tick_table(instrument.tick_table)

@@ -18,7 +18,7 @@ def affordable_price(account: Account, instrument: Instrument, quantity: int, av
     """Return the highest price at which a buy is within the available cash, with its fee, and within the limits of value."""
     value = available * BASIS_POINTS // (BASIS_POINTS + highest_fee_bps(instrument))
     limits = (instrument.max_order_value, account.max_order_value)
-    value = min([value, *(limit for limit in limits if limit is not None)])
+    value = max(0, min([value, *(limit for limit in limits if limit is not None)]))
     return Price(value // (quantity * instrument.multiplier))
 
 

@@ -83,6 +83,8 @@ def test_each_partition_gets_its_copy(record: Record, key: str, announcement: An
         {"reference_price": -1},
         {"price_band_bps": -1},
         {"collar_bps": -1},
+        {"max_order_quantity": -1},
+        {"max_order_value": -1},
         {"multiplier": 0},
         {"pause_time_ns": -1},
         {"tick_table": (TickBand(0, 1),)},

@@ -152,6 +152,13 @@ def test_what_a_buy_may_cost_at_most_is_within_the_limits_of_value() -> None:
     assert too_much.reason == Reason.ABOVE_MAX_VALUE
 
 
+def test_a_limit_below_nothing_leaves_nothing_to_pay_with() -> None:
+    # Given a limit that was learnt before such limits were refused
+    refused = sent(given(max_order_value=-1), OrderType.MARKET, quantity=1)
+    assert isinstance(refused, OrderEvent)
+    assert refused.reason == Reason.ABOVE_MAX_VALUE
+
+
 def test_a_stop_to_buy_without_a_collar_has_a_small_one_as_its_block_lasts() -> None:
     assert worst_price(given(), OrderType.STOP, stop_price=1_000) == 1_100
 

@@ -137,6 +137,22 @@ def test_an_account_of_which_too_much_would_be_kept_is_not_ours(field: str) -> N
         learn(State.in_memory(), Account("ANN", **{field: "n" * 201}))
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "max_open_orders",
+        "max_position_value",
+        "max_concentration_bps",
+        "max_order_value",
+        "max_messages_per_second",
+    ],
+)
+def test_an_account_with_a_limit_below_nothing_is_not_ours(limit: str) -> None:
+    validation.handle(State.in_memory(), "accounts", "c", Account("ANN", **{limit: 0}), 0)
+    with pytest.raises(NotOurs, match=limit):
+        validation.handle(State.in_memory(), "accounts", "c", Account("ANN", **{limit: -1}), 0)
+
+
 def test_instruments_are_as_they_were_last_told() -> None:
     state = State.in_memory()
     learn(state, announced(instrument=Instrument("AAA")))

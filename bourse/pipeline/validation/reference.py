@@ -40,9 +40,23 @@ def learn_account(state: State, account: Account) -> bool:
     if not are_remarks(account.name, account.currency):
         message = "name or currency is too long"
         raise NotOurs(message)
+    _check_limits(account)
     before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
     return before is not None and _may_trade(state, before) and not _may_trade(state, account)
+
+
+def _check_limits(account: Account) -> None:
+    for name, limit in (
+        ("max_open_orders", account.max_open_orders),
+        ("max_position_value", account.max_position_value),
+        ("max_concentration_bps", account.max_concentration_bps),
+        ("max_order_value", account.max_order_value),
+        ("max_messages_per_second", account.max_messages_per_second),
+    ):
+        if limit is not None and limit < 0:
+            message = f"{name} {limit} is below 0: no limit is null"
+            raise NotOurs(message)
 
 
 def learn_participant(state: State, participant: Participant) -> list[Account]:
