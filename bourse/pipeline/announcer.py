@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from bourse.pipeline.errors import NotOurs
-from bourse.pipeline.forms import are_remarks, clipped, is_id, is_name
-from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.forms import are_remarks, clipped, is_currency, is_id, is_name
+from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.outputs import Output, Outputs, Record, Topic
 from bourse.pipeline.state import State
 from bourse.pipeline.ticks import rounded_down
@@ -101,7 +101,7 @@ def _check_session(session: SessionEvent) -> None:
 def _check_instrument(instrument: Instrument) -> None:
     _require(is_name(instrument.symbol), f"malformed symbol {clipped(instrument.symbol)}")
     _require(is_name(instrument.market), f"malformed market {clipped(instrument.market)}")
-    _require(is_name(instrument.currency), f"malformed currency {clipped(instrument.currency)}")
+    _require(is_currency(instrument.currency), f"malformed currency {clipped(instrument.currency)}")
     _require(are_remarks(instrument.name, instrument.isin), "name or isin is too long")
     # Wallets are kept by asset: shares named like the cash that pays for them would mix with it.
     _require(instrument.symbol != instrument.currency, "symbol and currency are the same")

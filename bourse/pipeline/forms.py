@@ -7,6 +7,7 @@ MAX_LENGTH: Final = 64
 MAX_REMARK_LENGTH: Final = 200
 _is_id = re.compile(r"[!-~]{1,64}").fullmatch
 _is_name = re.compile(r"[!-.0-~]{1,64}").fullmatch
+_is_currency = re.compile(r"[A-Z]{3}").fullmatch
 _control = re.compile(r"[^ -~]")
 
 
@@ -18,6 +19,11 @@ def is_id(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Say whether a text can be an account, symbol, asset or market: an id without a slash, which parts table keys."""
     return _is_name(text) is not None
+
+
+def is_currency(text: str) -> bool:
+    """Say whether a text has the form of a currency's code: three capital letters [ISO 4217]."""
+    return _is_currency(text) is not None
 
 
 def are_remarks(*texts: str) -> bool:

@@ -95,13 +95,14 @@ def _key(item: tuple[str, object]) -> str:
 
 
 class State:
-    """All tables of one partition, and what is derived from them: order books, wakes, exposures, dues and standings."""
+    """All tables of one partition, and what is derived from them: order books, wakes, exposures, dues, currencies and standings."""
 
     __slots__ = (
         "accounts",
         "asset_totals",
         "books",
         "client_orders",
+        "currencies",
         "due_holdings",
         "exposures",
         "halts",
@@ -164,6 +165,7 @@ class State:
         self.exposures: dict[str, Exposure] = {}
         self.wakes = Wakes(books)
         self.due_holdings: DueHoldings | None = None
+        self.currencies: set[str] | None = None
         self.standings: dict[tuple[str, str], Standing] = {}
 
     @classmethod

@@ -190,6 +190,14 @@ def test_what_came_in_before_its_instrument_was_announced_is_a_holding_from_then
     assert update.quantity == 8
 
 
+def test_an_instrument_that_nobody_learnt_makes_no_holding_of_cash() -> None:
+    # Given an instrument that validation refused, as its name is that of a currency
+    state = ready_state()
+    assert updates(state, moved(TransactionKind.DEPOSIT, 10, "USD")) == []
+    assert updates(state, announced(instrument=Instrument("USD"))) == []
+    assert updates(state, moved(TransactionKind.WITHDRAWAL, 10, "USD")) == []
+
+
 def test_a_holding_without_a_reference_price_costs_nothing() -> None:
     (update,) = updates(ready_state(Instrument("AAA")), moved(TransactionKind.DEPOSIT, 10))
     assert update.cost == 0

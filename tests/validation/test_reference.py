@@ -169,6 +169,19 @@ def test_what_orders_and_holdings_are_counted_in_does_not_change(changed: dict[s
     assert state.instruments.get("AAA") == known
 
 
+def test_no_name_is_that_of_a_currency_and_of_shares() -> None:
+    # Given an instrument in EUR that was there before the state was read
+    state = ready_state(Instrument("AAA", market="XONE", currency="EUR"))
+    learn(state, announced(instrument=Instrument("BBB", currency="USD")))
+    # Then no shares are called like what others are paid in, and nothing is paid in what is shares
+    for wrong in (Instrument("EUR", currency="USD"), Instrument("USD"), Instrument("CCC", currency="AAA")):
+        with pytest.raises(NotOurs, match="is a currency, or"):
+            learn(state, announced(instrument=wrong))
+        assert state.instruments.get(wrong.symbol) is None
+    learn(state, announced(instrument=Instrument("CCC", currency="USD")))
+    learn(state, announced(instrument=Instrument("CCC", currency="USD", reference_price=1)))
+
+
 def test_corporate_actions_are_not_for_validation() -> None:
     action = CorporateAction("x1", "AAA", CorporateActionType.DIVIDEND, MONDAY)
     learn(State.in_memory(), Announcement("e", AnnouncementKind.CORPORATE_ACTION, None, action))

@@ -12,6 +12,7 @@ import datetime as dt
 from typing import Final
 
 from bourse.pipeline.calendar import settlement_date
+from bourse.pipeline.forms import is_currency
 from bourse.pipeline.ids import pair_key
 from bourse.pipeline.money import saturated
 from bourse.pipeline.outputs import Outputs, Topic
@@ -37,7 +38,6 @@ _TRADE: Final = PositionCause.TRADE
 _BUY: Final = Side.BUY
 
 _NOTHING: Final = Position()
-_CURRENCY_LENGTH: Final = 3
 MARK: Final = "/"
 """Begins the keys of marks; no account begins with it."""
 ASIDE: Final = "//"
@@ -71,7 +71,7 @@ def move(state: State, outputs: Outputs, transaction: WalletTransaction, time_ns
         case _:
             return
     account_id, asset = transaction.account_id, transaction.asset
-    if state.instruments.get(asset) is None and _looks_like_currency(asset):
+    if state.instruments.get(asset) is None and is_currency(asset):
         _put_aside(state, account_id, asset, change)
     else:
         _move(state, outputs, account_id, asset, cause, change, time_ns)
@@ -79,6 +79,8 @@ def move(state: State, outputs: Outputs, transaction: WalletTransaction, time_ns
 
 def recognise(state: State, outputs: Outputs, symbol: str, time_ns: TimeNs) -> None:
     """Make holdings of what was brought in of an instrument before it was announced and could not be told from cash."""
+    if state.instruments.get(symbol) is None:
+        return  # Validation, which learns them first, refused it.
     prefix = f"{ASIDE}{symbol}/"
     for key, row in list(state.positions.scan(prefix)):
         state.positions.delete(key)
@@ -223,10 +225,6 @@ def _moved(before: Position, change: int, instrument: Instrument | None) -> Posi
         before.pending,
         multiplier,
     )
-
-
-def _looks_like_currency(asset: str) -> bool:
-    return len(asset) == _CURRENCY_LENGTH and asset.isalpha() and asset.isupper()
 
 
 def _report_trade(

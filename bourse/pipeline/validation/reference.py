@@ -78,7 +78,8 @@ def learn(state: State, announcement: Announcement, cause: str, time_ns: TimeNs)
     """Keep what an announcement says about an instrument or a market; corporate actions concern holders, not orders.
 
     Raises:
-        NotOurs: a known symbol is to have another market, currency or multiplier, or a market a phase of before.
+        NotOurs: a known symbol is to have another market, currency or multiplier, a new one shares a name with a currency, or a
+            market is to have a phase of before.
     """
     state.standings.clear()
     if announcement.instrument is not None:
@@ -96,7 +97,22 @@ def _learn_instrument(state: State, instrument: Instrument) -> None:
         market, currency, multiplier = _identity(known)
         message = f"{instrument.symbol} trades on {market} in {currency} x {multiplier}: another needs another symbol"
         raise NotOurs(message)
+    currencies = _currencies(state)
+    if known is None and (
+        instrument.symbol in currencies or state.instruments.get(instrument.currency) is not None
+    ):
+        # Wallets are kept by asset: shares and cash of one name would mix.
+        message = f"{instrument.symbol} is a currency, or {instrument.currency} is traded itself"
+        raise NotOurs(message)
+    currencies.add(instrument.currency)
     state.instruments.put(instrument.symbol, instrument)
+
+
+def _currencies(state: State) -> set[str]:
+    """Return what instruments are paid in; the first time, all of them are looked through for it."""
+    if state.currencies is None:
+        state.currencies = {row.currency for _, row in state.instruments.scan("")}
+    return state.currencies
 
 
 def _identity(instrument: Instrument) -> tuple[str, str, int]:
