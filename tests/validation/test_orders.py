@@ -14,7 +14,7 @@ from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.outputs import Record
 from bourse.pipeline.reasons import Reason
 from bourse.pipeline.state import State
-from bourse.pipeline.validation import reference
+from bourse.pipeline.validation import rates, reference
 from bourse.schemas.records import (
     Account,
     AccountStatus,
@@ -172,6 +172,33 @@ def test_an_account_may_send_so_many_messages_a_second() -> None:
     assert len(decide(state, request(OrderAction.CANCEL, "x", "a", sent_time_ns=second))) == 1
     assert answer("d", 0) == Reason.TOO_MANY_MESSAGES
     assert answer("c", 2 * second) is None
+
+
+def test_one_wrong_time_far_ahead_does_not_use_up_the_messages_of_all_times_before_it() -> None:
+    state = ready_state()
+    state.accounts.put("ANN", Account("ANN", max_messages_per_second=1))
+
+    def is_taken(name: str, time_ns: int) -> bool:
+        first, *_ = decide(state, new_order(name, sent_time_ns=time_ns))
+        return not isinstance(first, OrderEvent)
+
+    minute = rates.OUT_OF_ORDER_S * 10**9
+    # Given a message of the year 2240
+    assert is_taken("a", 5 * NINE_O_CLOCK_NS)
+    # Then those within a minute before it wait for it, and the one before that shows what time it is
+    assert not is_taken("b", 5 * NINE_O_CLOCK_NS - minute)
+    assert is_taken("c", NINE_O_CLOCK_NS)
+    assert not is_taken("d", NINE_O_CLOCK_NS)
+    assert is_taken("e", NINE_O_CLOCK_NS + 10**9)
+
+
+def test_what_an_account_has_sent_is_forgotten_with_its_limit() -> None:
+    state = ready_state()
+    validation.handle(state, "accounts", "c", Account("ANN", max_messages_per_second=1), 0)
+    decide(state, new_order())
+    assert state.message_rates.get("ANN") is not None
+    validation.handle(state, "accounts", "c", Account("ANN"), 0)
+    assert state.message_rates.get("ANN") is None
 
 
 def test_an_account_without_a_limit_is_not_counted() -> None:

@@ -11,6 +11,7 @@ from bourse.pipeline.ids import pair_key
 from bourse.pipeline.markets import LAST_LEVEL, breaker_end
 from bourse.pipeline.purge import purge_client_orders
 from bourse.pipeline.state import State
+from bourse.pipeline.validation import rates
 from bourse.pipeline.validation.checks import account_refusal
 from bourse.schemas.records import (
     Account,
@@ -43,6 +44,8 @@ def learn_account(state: State, account: Account) -> bool:
     _check_limits(account)
     before = state.accounts.get(account.account_id)
     state.accounts.put(account.account_id, account)
+    if account.max_messages_per_second is None:
+        rates.forget(state, account.account_id)
     return before is not None and _may_trade(state, before) and not _may_trade(state, account)
 
 
