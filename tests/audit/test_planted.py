@@ -551,13 +551,10 @@ def test_an_id_may_be_used_again_when_it_is_forgotten_and_not_before(days: int, 
     log.feed(writer.session("XONE", SessionKind.OPEN, 0, None))
     first = writer.new("ANN", "AAA", Side.BUY, 5, 290, TimeInForce.IOC)
     log.feed(first)
-    log.feed(
-        SimEvent(
-            Topic.SESSIONS,
-            None,
-            replace(CLOSE, kind=SessionKind.OPEN, business_date=MONDAY + dt.timedelta(days)),
-        )
-    )
+    for passed in (*range(1, days, 7), days):
+        date = MONDAY + dt.timedelta(passed)
+        opening = replace(CLOSE, kind=SessionKind.OPEN, business_date=date)
+        log.feed(SimEvent(Topic.SESSIONS, None, opening))
     if is_found:
         # As if the stage had forgotten it too early.
         log.forget(first)

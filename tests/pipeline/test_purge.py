@@ -30,7 +30,10 @@ def market() -> Simulation:
 
 
 def day_after(simulation: Simulation, days: dt.timedelta) -> None:
-    simulation.feed(SimEvent(Topic.SESSIONS, None, session(SessionKind.TICK, MONDAY + days)))
+    """Let a day after another begin, up to that one."""
+    for passed in range(days.days + 1):
+        date = MONDAY + dt.timedelta(passed)
+        simulation.feed(SimEvent(Topic.SESSIONS, None, session(SessionKind.TICK, date)))
 
 
 def test_a_finished_request_is_a_retry_for_a_month_and_then_a_new_one() -> None:
@@ -83,3 +86,44 @@ def test_each_event_takes_the_sweep_on_by_so_many_rows_and_a_day_has_one_sweep()
     state.client_orders.put("ANN/c1", row)
     assert left(later) == 1
     assert left(later + NEXT_DAY) == 0
+
+
+def test_one_wrong_date_makes_nobody_forget_and_stops_no_later_sweep() -> None:
+    # Given a request of today and one of a month ago, and a date typed wrong, of a market that nobody knows or of one's own
+    state = State.in_memory()
+    month_ago = MONDAY - KEPT - NEXT_DAY
+    for name, day in (("new", MONDAY), ("old", month_ago)):
+        state.client_orders.put(f"ANN/{name}", ClientOrder("0-1", b"", "AAA", Side.BUY, day))
+    purge_client_orders(state, month_ago)
+    for _ in range(9):
+        purge_client_orders(state, MONDAY)
+    assert [key for key, _ in state.client_orders.scan("")] == ["ANN/new"]
+    purge_client_orders(state, dt.date(9998, 1, 1))
+    purge_client_orders(state, MONDAY)
+    # Then what was made today is still known
+    assert [key for key, _ in state.client_orders.scan("")] == ["ANN/new"]
+    # And is forgotten in time
+    for days in range(KEPT.days + 2):
+        purge_client_orders(state, MONDAY + dt.timedelta(days))
+    assert not list(state.client_orders.scan(""))
+
+
+def test_a_wrong_date_that_is_the_first_of_all_is_taken_back() -> None:
+    state = State.in_memory()
+    purge_client_orders(state, dt.date(9998, 1, 1))
+    state.client_orders.put("ANN/new", ClientOrder("0-1", b"", "AAA", Side.BUY, MONDAY))
+    for days in range(KEPT.days + 2):
+        assert list(state.client_orders.scan("")), days
+        purge_client_orders(state, MONDAY + dt.timedelta(days))
+    assert not list(state.client_orders.scan(""))
+
+
+def test_the_dates_of_two_markets_begin_one_sweep() -> None:
+    state = State.in_memory()
+    for date in (MONDAY, MONDAY + NEXT_DAY, MONDAY, MONDAY + NEXT_DAY):
+        purge_client_orders(state, date)
+    old = ClientOrder("0-1", b"", "AAA", Side.BUY, MONDAY - KEPT * 2)
+    state.client_orders.put("ANN/old", old)
+    for date in (MONDAY, MONDAY + NEXT_DAY):
+        purge_client_orders(state, date)
+    assert list(state.client_orders.scan(""))
