@@ -373,7 +373,7 @@ class ExtremeFlow:
         )
         yield SimEvent(Topic.ACCOUNTS, None, Account("ANN"))
         for asset in ("EUR", "AAA"):
-            amount = dice.choice((10**6, INT64_MAX // 2))
+            amount = dice.choice((10**6, INT64_MAX // 2, INT64_MAX))
             yield SimEvent(Topic.WALLET_COMMANDS, None, command(asset=asset, amount=amount, request_id=asset))
 
     def next(self) -> SimEvent:

@@ -17,8 +17,19 @@ from bourse.pipeline.simulate import SimEvent, Simulation
 from bourse.pipeline.state import State
 from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
-from bourse.schemas.records import Hold, OrderEvent, RestingOrder, SessionEvent, SessionKind, Side, Trade
-from tests.account_strategies import MONDAY, Workers
+from bourse.schemas.records import (
+    Account,
+    Hold,
+    Instrument,
+    OrderEvent,
+    RestingOrder,
+    SessionEvent,
+    SessionKind,
+    Side,
+    Trade,
+)
+from bourse.schemas.units import INT64_MAX
+from tests.account_strategies import MONDAY, Workers, command, new_order
 from tests.audit.logs import Log, audit, failures
 from tests.hostile_strategies import ExtremeFlow, HostileFlow, ReplaceFlow, behind_risk
 
@@ -164,6 +175,24 @@ def test_extreme_orders_and_replaces_stop_nobody(dice: Random, length: int) -> N
     for _ in range(length):
         books.read(simulation.feed(flow.next()))
         books.check([simulation.state])
+
+
+def test_an_account_may_trade_all_that_there_is_with_itself() -> None:
+    simulation, books = Simulation(), Books()
+
+    def send(topic: Topic, record: Record) -> None:
+        books.read(simulation.feed(SimEvent(topic, None, record)))
+
+    send(Topic.INSTRUMENTS, Instrument("AAA", market="XONE"))
+    send(Topic.ACCOUNTS, Account("ANN"))
+    for asset in ("EUR", "AAA"):
+        for amount in (INT64_MAX, INT64_MAX // 2):
+            money = command(asset=asset, amount=amount, request_id=f"{asset}{amount}")
+            send(Topic.WALLET_COMMANDS, money)
+    for side in reversed(Side):
+        send(Topic.ORDERS, new_order(f"c{side}", side=side, quantity=INT64_MAX // 2, price=1))
+    books.check([simulation.state])
+    assert not list(simulation.state.holds.scan("")), "it has traded"
 
 
 def test_the_flows_trade_and_are_refused_for_many_reasons() -> None:

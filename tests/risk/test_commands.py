@@ -77,25 +77,29 @@ def test_an_amount_is_above_0(action: WalletAction, amount: int) -> None:
     )
 
 
+MOST = INT64_MAX // 2
+"""What is taken in of an asset in all."""
+
+
 def test_no_more_is_taken_in_than_any_wallet_could_ever_count() -> None:
     # Given another account's deposit, which one buyer or another may pay all to this one
     state = ready_state()
     decide(state, command(amount=10, account_id="BEN"))
-    refused = decide(state, command(amount=INT64_MAX - 9, request_id="w1"))
+    refused = decide(state, command(amount=MOST - 9, request_id="w1"))
     assert (refused.kind, refused.reason) == (TransactionKind.REFUSED, Reason.BALANCE_OVERFLOW)
-    assert decide(state, command(amount=INT64_MAX - 10, request_id="w2")).kind is TransactionKind.DEPOSIT
+    assert decide(state, command(amount=MOST - 10, request_id="w2")).kind is TransactionKind.DEPOSIT
     assert decide(state, command(amount=1, request_id="w3")).reason == Reason.BALANCE_OVERFLOW
     # What is taken out makes room, and each asset counts by itself.
     decide(state, command(WITHDRAW, amount=1, request_id="w4"))
     assert decide(state, command(amount=1, request_id="w5")).kind is TransactionKind.DEPOSIT
-    assert decide(state, command(asset="AAA", amount=INT64_MAX, request_id="w6")).reason is None
+    assert decide(state, command(asset="AAA", amount=MOST, request_id="w6")).reason is None
 
 
 def test_each_partition_takes_in_its_part() -> None:
     state = ready_state()
     for request_id, amount, kind in (
-        ("w1", INT64_MAX // 3 + 1, TransactionKind.REFUSED),
-        ("w2", INT64_MAX // 3, TransactionKind.DEPOSIT),
+        ("w1", MOST // 3 + 1, TransactionKind.REFUSED),
+        ("w2", MOST // 3, TransactionKind.DEPOSIT),
     ):
         asked = command(amount=amount, request_id=request_id)
         ((_, _, done, _),) = risk.handle(state, "wallet-commands", "w", asked, 7, partitions=3)

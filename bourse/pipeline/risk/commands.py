@@ -55,14 +55,15 @@ def _amount_refusal(state: State, command: WalletCommand, partitions: int) -> Re
     """Refuse what is no amount, is not there, or might one day be more than a wallet can count.
 
     Trades move an asset between accounts and fees take some away, so no wallet ever has more than was brought in in all.
-    As long as each of the partitions takes in no more than its part of what a `long` can say, no sum can be too big for one.
+    As long as each of the partitions takes in no more than its part of half of what a `long` can say, no sum can be too big
+    for one: the buy of an account that trades with itself comes home before the sale, and counts twice meanwhile.
     """
     if command.amount <= 0:
         return Reason.INVALID_AMOUNT
     if command.action is WalletAction.WITHDRAW:
         available = wallets.balances(state, command.account_id, command.asset).available
         return Reason.INSUFFICIENT_BALANCE if command.amount > available else None
-    too_much = _brought_in(state, command.asset) + command.amount > INT64_MAX // partitions
+    too_much = _brought_in(state, command.asset) + command.amount > INT64_MAX // (2 * partitions)
     return Reason.BALANCE_OVERFLOW if too_much else None
 
 
