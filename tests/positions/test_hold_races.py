@@ -287,3 +287,7 @@ def test_no_more_than_so_many_replaces_wait_at_a_time() -> None:
     one_more = validated(OrderAction.REPLACE, 99, 10, 20)
     outputs = risk.handle(state, "validated", "c", one_more, 1)
     assert [record.reason for _, _, record, _ in outputs] == ["TOO_MANY_REPLACES"]
+    # It is the last reason of all: what could not be paid for is told first.
+    too_dear = validated(OrderAction.REPLACE, 100, 10, 20_000)
+    outputs = risk.handle(state, "validated", "c", too_dear, 1)
+    assert [record.reason for _, _, record, _ in outputs] == ["INSUFFICIENT_CASH"]

@@ -93,12 +93,17 @@ def _kind_refusal(order: ValidatedOrder, kind: OrderType) -> Refusal | None:
 def _replace_refusal(
     state: State, account: Account, instrument: Instrument, hold: Hold, asked: Hold, extra: int
 ) -> Refusal | None:
-    if len(hold.pending) >= holds.MAX_PENDING_REPLACES:
-        return Refusal(Reason.TOO_MANY_REPLACES, f"{len(hold.pending)} replaces of it wait for the book")
     # Validation could not look at the value where the replace keeps the price that is in the hold.
     total = asked.pending[-1].order_quantity
     return (
         value_refusal(account, instrument, total, holds.last_price(asked))
         or exposures.position_refusal(state, account, instrument, hold, asked)
         or funds_refusal(state, hold, extra)
+        or _number_refusal(hold)
     )
+
+
+def _number_refusal(hold: Hold) -> Refusal | None:
+    if len(hold.pending) < holds.MAX_PENDING_REPLACES:
+        return None
+    return Refusal(Reason.TOO_MANY_REPLACES, f"{len(hold.pending)} replaces of it wait for the book")

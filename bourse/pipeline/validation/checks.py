@@ -104,6 +104,7 @@ def replace_refusal(account: Account, instrument: Instrument, order: Order) -> R
     """Refuse a replace for what it says; without a price the order keeps its own, and a total of 0 cancels it.
 
     Whether the order meant has such a price or a shown part to change is for risk to say, which knows its kind.
+    Its time in force is not looked at: one that it says again is not to be told from the default, and none is changed.
     """
     if (
         order.post_only
