@@ -709,6 +709,7 @@ class PendingReplace(Record, frozen=True, gc=False):
     replace_order_id: str
     order_quantity: Quantity
     price: Price
+    trail_amount: Price = Price(0)
 
 
 class Hold(Record, frozen=True, gc=False):
@@ -729,6 +730,7 @@ class Hold(Record, frozen=True, gc=False):
     order_type: OrderType = OrderType.LIMIT
     oco_group: str | None = None
     multiplier: int = 1
+    trail_amount: Price = Price(0)
 
 
 class PendingSettlement(Record, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bourse.pipeline import risk
+from bourse.pipeline import positions, risk
 from bourse.pipeline.outputs import Record
 from bourse.pipeline.reasons import Reason
 from bourse.pipeline.state import State
@@ -14,6 +14,8 @@ from bourse.schemas.records import (
     OrderAction,
     OrderEvent,
     OrderType,
+    Release,
+    ReleaseReason,
     Side,
     ValidatedOrder,
     Wallet,
@@ -70,13 +72,14 @@ COLLARED = {"reference_price": 1_000, "collar_bps": 333, "tick_size": 5}
         (OrderType.STOP, Side.BUY, {"stop_price": 2_000}, 2_065),  # 2,066.6
         (OrderType.STOP, Side.SELL, {"stop_price": 2_000}, 1_935),  # 1,933.4
         (OrderType.TRAILING_STOP, Side.BUY, {"trail_amount": 100}, 1_135),  # 1,136.63
-        (OrderType.TRAILING_STOP, Side.SELL, {"trail_amount": 100}, 875),  # 870.03
-        (OrderType.TRAILING_STOP, Side.SELL, {"trail_amount": 5_000}, 5),
+        (OrderType.TRAILING_STOP, Side.SELL, {"trail_amount": 100, "stop_price": 2_000}, 1_935),
+        # It starts where the market is, which may be far below the reference price, and costs no cash.
+        (OrderType.TRAILING_STOP, Side.SELL, {"trail_amount": 100}, None),
         (OrderType.TRAILING_STOP, Side.BUY, {"trail_amount": 100, "stop_price": 2_000}, 2_065),
     ],
 )
 def test_an_order_reaches_as_far_as_the_collar_from_where_it_starts(
-    order_type: OrderType, side: Side, prices: dict[str, int], worst: int
+    order_type: OrderType, side: Side, prices: dict[str, int], worst: int | None
 ) -> None:
     assert worst_price(given(**COLLARED), order_type, side, **prices) == worst
 
@@ -192,6 +195,10 @@ def replaced(state: State, **different: object) -> Record:
     return sent(state, order_type, **fields)
 
 
+def answered(state: State, release: Release) -> None:
+    positions.handle(state, "releases", "e", release, 0)
+
+
 def test_a_replace_of_a_stop_moves_its_worst_price_with_its_stop_price() -> None:
     state = given(**COLLARED)
     worst_price(state, OrderType.STOP, stop_price=2_000)
@@ -206,8 +213,62 @@ def test_a_replace_of_a_trailing_stop_moves_its_worst_price_with_its_distance() 
     worst_price(state, OrderType.TRAILING_STOP, trail_amount=100)
     asked = replaced(state, trail_amount=200)
     assert isinstance(asked, ApprovedOrder)
-    assert (asked.protective_price, asked.trail_amount) == (1_235, 200)
+    assert (asked.protective_price, asked.trail_amount) == (1_235, 200)  # 1,135 and 100 more
     assert hold_of(state).blocked == 12_350
+
+
+@pytest.mark.parametrize(("side", "moved"), [(Side.BUY, 2_065 + 50), (Side.SELL, 1_935 - 50)])
+def test_a_worst_price_moves_as_far_as_a_distance_changes_wherever_it_began(side: Side, moved: int) -> None:
+    # Given a stop that began far from the reference price
+    state = given(**COLLARED)
+    worst = worst_price(state, OrderType.TRAILING_STOP, side, trail_amount=100, stop_price=2_000)
+    asked = replaced(state, side=side, trail_amount=150)
+    assert isinstance(asked, ApprovedOrder)
+    assert asked.protective_price == moved
+    # When that is answered, the next one moves it back
+    price = asked.protective_price
+    answered(state, Release("", "0-0", "ANN", "AAA", side, 0, ReleaseReason.REPLACED, 0, "0-1", 10, price, 0))
+    back = replaced(state, side=side, number=2, trail_amount=100)
+    assert isinstance(back, ApprovedOrder)
+    assert back.protective_price == worst
+
+
+def test_a_worst_price_moves_from_the_dearest_that_the_order_may_have() -> None:
+    # Given two replaces under way, of the distance and of where it starts
+    state = given(**COLLARED)
+    worst_price(state, OrderType.TRAILING_STOP, trail_amount=100, stop_price=1_000)
+    replaced(state, trail_amount=50)
+    replaced(state, number=2, stop_price=2_000)
+    # Then a third must do for the second with the distance of the first
+    asked = replaced(state, number=3, trail_amount=80)
+    assert isinstance(asked, ApprovedOrder)
+    assert asked.protective_price == 2_065 + 30
+    assert hold_of(state).blocked == 10 * (2_065 + 30)
+
+
+def test_a_sell_that_has_no_worst_price_gets_none_from_its_distance() -> None:
+    state = given(**COLLARED)
+    assert worst_price(state, OrderType.TRAILING_STOP, Side.SELL, trail_amount=100) is None
+    asked = replaced(state, side=Side.SELL, trail_amount=50)
+    assert isinstance(asked, ApprovedOrder)
+    assert asked.protective_price is None
+
+
+@pytest.mark.parametrize("order_type", [OrderType.STOP, OrderType.TRAILING_STOP])
+def test_a_sell_whose_collar_is_gone_trades_at_any_price_once_its_stop_is_replaced(
+    order_type: OrderType,
+) -> None:
+    state = given(**COLLARED)
+    trail = 100 if order_type is OrderType.TRAILING_STOP else None
+    worst_price(state, order_type, Side.SELL, stop_price=2_000, trail_amount=trail)
+    state.instruments.put("AAA", Instrument("AAA", market="XONE"))
+    asked = replaced(state, side=Side.SELL, stop_price=1_500)
+    assert isinstance(asked, ApprovedOrder)
+    assert asked.protective_price == 0
+    answered(
+        state, Release("", "0-0", "ANN", "AAA", Side.SELL, 0, ReleaseReason.REPLACED, 0, "0-1", 10, None, 0)
+    )
+    assert hold_of(state).price == 0
 
 
 @pytest.mark.parametrize(

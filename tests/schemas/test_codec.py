@@ -340,6 +340,8 @@ def _as_known_to(schema: dict[str, Any], record: Record) -> Record:
         value = getattr(record, name)
         if isinstance(value, Record) and nested is not None:
             changes[name] = _as_known_to(nested, value)
+        elif isinstance(value, tuple) and isinstance(type_, dict):
+            changes[name] = tuple(_as_known_to(type_["items"], item) for item in value)
     return msgspec.structs.replace(record, **changes)
 
 

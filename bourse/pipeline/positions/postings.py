@@ -24,7 +24,7 @@ from bourse.schemas.records import (
     Trade,
     TransactionKind,
 )
-from bourse.schemas.units import Quantity, TimeNs
+from bourse.schemas.units import Price, Quantity, TimeNs
 
 # Looked up once: through its class a member costs 0.1 us (CPython 3.11).
 _BUY_SIDE: Final = Side.BUY
@@ -110,11 +110,25 @@ def _replaced(hold: Hold, release: Release) -> Hold:
     return replace(
         hold,
         order_quantity=hold.order_quantity if release.order_quantity is None else release.order_quantity,
-        price=hold.price if release.price is None else release.price,
+        price=_price_after(hold, release),
+        trail_amount=_trail_amount_after(hold, release),
         pending=_unanswered(hold, release),
         earlier_quantity=earlier_quantity,
         earlier_price=earlier_price,
     )
+
+
+def _price_after(hold: Hold, release: Release) -> Price:
+    """Return an order's price as the book confirms it; a sell that has none there may trade at any."""
+    if release.price is not None:
+        return release.price
+    return hold.price if hold.side is _BUY_SIDE else Price(0)
+
+
+def _trail_amount_after(hold: Hold, release: Release) -> Price:
+    """Return the distance of a trailing stop after a replace that the book took."""
+    asked = (row.trail_amount for row in hold.pending if row.replace_order_id == release.replace_order_id)
+    return next(asked, Price(0)) or hold.trail_amount
 
 
 def _unanswered(hold: Hold, release: Release) -> tuple[PendingReplace, ...]:

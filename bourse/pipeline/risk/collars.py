@@ -1,18 +1,19 @@
 """The worst price at which an order without a limit may trade: what a buy is blocked for, and where the book stops.
 
 A MARKET order is measured from the instrument's reference price, a STOP from its stop price, a TRAILING_STOP from where
-it starts to trail. `collar_bps` says how far it may reach from there, for a MARKET order no further than the static band.
+it starts to trail, from there on as far as its distance is changed. `collar_bps` says how far it may reach from there, for a MARKET order no further than the static band.
 Without a collar a sell may trade at any price, as it costs nobody's cash, and a buy as far as it is blocked for: see
 `UNCOLLARED_STOP_BPS` and `UNCOLLARED_MARKET_BPS`, and docs/market-rules.md for the whole table.
 """
 
 from typing import Final
 
+from bourse.pipeline import holds
 from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.ticks import rounded_down, rounded_up
-from bourse.schemas.records import Instrument, OrderType, Side, ValidatedOrder
-from bourse.schemas.units import Price
+from bourse.schemas.records import Hold, Instrument, OrderType, Side, ValidatedOrder
+from bourse.schemas.units import INT64_MAX, Price
 
 WITH_LIMIT: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 """The types that need no such price: they name one themselves."""
@@ -33,13 +34,30 @@ def protective_price(
     reach = _reach(instrument, order.order_type)
     if side is Side.BUY:
         worst = _highest(instrument, order, start, reach, affordable)
-    elif start is None or reach is None:
+        return worst if isinstance(worst, Refusal) else _countable(worst)
+    if start is None or reach is None:
         return None
-    else:
-        worst = _lowest(instrument, start, reach)
-    if isinstance(worst, Refusal) or fits(worst):
-        return worst
-    # Not for the value alone to tell: a quantity of nothing is worth nothing at any price.
+    return _countable(_lowest(instrument, start, reach))
+
+
+def moved_price(instrument: Instrument, hold: Hold, trail_amount: int) -> Price | Refusal | None:
+    """Return the worst price of a trailing stop that is to have another distance: it moves as far as its stop price does.
+
+    Of replaces under way the book may take any: from the price that reaches furthest, by the greatest change.
+    """
+    further = trail_amount - min(
+        [hold.trail_amount, *(row.trail_amount or INT64_MAX for row in hold.pending)]
+    )
+    if hold.side is Side.BUY:
+        return _countable(_in_ticks(instrument, holds.highest_price(hold) + further))
+    lowest = min([hold.price, *(row.price or INT64_MAX for row in hold.pending)])
+    return _countable(rounded_up(instrument, max(1, lowest - further))) if lowest else None
+
+
+def _countable(worst: int) -> Price | Refusal:
+    """Refuse a price that no record can hold; not for the value to tell, as nothing is worth nothing at any price."""
+    if fits(worst):
+        return Price(worst)
     return Refusal(Reason.VALUE_OVERFLOW, f"a price of {worst} is more than can be counted")
 
 
@@ -73,9 +91,10 @@ def _start(instrument: Instrument, order: ValidatedOrder, side: Side) -> int | N
         return reference
     if order.stop_price is not None:
         return order.stop_price
-    if reference is None or order.trail_amount is None:
+    if side is Side.SELL or reference is None or order.trail_amount is None:
+        # It starts at its distance from the last price, which only the book knows; a sell needs no cash for it.
         return None
-    return max(1, reference + (order.trail_amount if side is Side.BUY else -order.trail_amount))
+    return reference + order.trail_amount
 
 
 def _reach(instrument: Instrument, order_type: OrderType) -> int | None:

@@ -95,6 +95,7 @@ def _hold(instrument: Instrument, order: ValidatedOrder, symbol: str, side: Side
         order.order_type,
         order.oco_group,
         instrument.multiplier,
+        order.trail_amount or Price(0),
     )
 
 

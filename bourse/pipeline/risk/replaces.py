@@ -11,7 +11,7 @@ from bourse.pipeline.limits import value_refusal
 from bourse.pipeline.outputs import Outputs
 from bourse.pipeline.reasons import Reason, Refusal
 from bourse.pipeline.risk.approvals import NO_PRICES, Prices, approve, refuse, terms_of
-from bourse.pipeline.risk.collars import WITH_LIMIT, protective_price
+from bourse.pipeline.risk.collars import WITH_LIMIT, moved_price, protective_price
 from bourse.pipeline.risk.funds import account_of, block, funds_refusal
 from bourse.pipeline.state import State
 from bourse.schemas.records import (
@@ -48,7 +48,7 @@ def change(state: State, outputs: Outputs, order: ValidatedOrder, time_ns: TimeN
         return
     # Without a price none is sent: risk cannot know which of the replaces under way the book will have taken by then.
     price = prices.limit or prices.protective or holds.NO_PRICE
-    pending = PendingReplace(order.order_id, order.quantity, price)
+    pending = PendingReplace(order.order_id, order.quantity, price, order.trail_amount or Price(0))
     asked = replace(hold, pending=(*hold.pending, pending))
     extra = max(0, holds.reserve(asked) - hold.blocked)
     refusal = _replace_refusal(state, account, instrument, hold, asked, extra)
@@ -72,9 +72,14 @@ def _changed_prices(instrument: Instrument, order: ValidatedOrder, hold: Hold) -
         return Prices(order.price, None)
     if order.stop_price is None and order.trail_amount is None:
         return NO_PRICES
-    stop = replace(order, order_type=kind)
-    worst = protective_price(instrument, stop, hold.side, Price(0))
-    return worst if isinstance(worst, Refusal) else Prices(None, worst)
+    if order.stop_price is None and order.trail_amount is not None:
+        worst = moved_price(instrument, hold, order.trail_amount)
+        return worst if isinstance(worst, Refusal) else Prices(None, worst)
+    worst = protective_price(instrument, replace(order, order_type=kind), hold.side, Price(0))
+    if isinstance(worst, Refusal):
+        return worst
+    # None would leave the order the price that it has: a sell that has no collar any more is told that any will do.
+    return Prices(None, Price(0) if worst is None else worst)
 
 
 def _kind_refusal(order: ValidatedOrder, kind: OrderType) -> Refusal | None:
