@@ -26,7 +26,7 @@ from bourse.schemas.records import (
     Side,
     TransactionKind,
 )
-from bourse.schemas.units import Cash, Quantity, TimeNs
+from bourse.schemas.units import INT64_MAX, Cash, Quantity, TimeNs
 
 # Looked up once: through its class a member costs 0.1 us (CPython 3.11).
 _TRADE: Final = PositionCause.TRADE
@@ -38,6 +38,8 @@ _SETTLEMENTS: Final = Topic.SETTLEMENTS
 LETTER: Final = "s"
 MARK: Final = "/"
 """Begins the keys of marks; every other key begins with a date."""
+MOST_BEHIND_RISK: Final = INT64_MAX // 2
+"""What an obligation may be with trades that nothing is held for: the other half is for those that are paid for."""
 MOST_DAYS: Final = 366
 """How many days are looked up one by one."""
 
@@ -46,7 +48,7 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
     """Net one trade side into its obligation, or settle what a session event makes due.
 
     Raises:
-        NotOurs: the record is neither, or is a trade without its dates.
+        NotOurs: the record is neither, is a trade without its dates, or one behind risk that adds up to too much.
     """
     outputs = Outputs(cause, LETTER)
     match record:
@@ -79,6 +81,10 @@ def _net(state: State, outputs: Outputs, trade: PositionUpdated, time_ns: TimeNs
     key = f"{due}/{trade_date}/{trade.account_id}/{trade.symbol}"
     before = state.obligations.get(key)
     row = _begun(trade, settlement_id, trade_date, due) if before is None else _added(before, trade)
+    if not trade.held and max(abs(row.net_quantity), abs(row.net_cash), row.fees) > MOST_BEHIND_RISK:
+        # Nothing bounds what trades of orders that entered behind risk add up to.
+        message = f"trade {trade.trade_id} makes an obligation of more than can be counted"
+        raise NotOurs(message)
     state.obligations.put(key, row)
     _report(outputs, row, trade.trade_id, time_ns)
 

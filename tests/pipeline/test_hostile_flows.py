@@ -1,5 +1,6 @@
 """Everything at once, from careless and hostile senders: no worker stops, nothing is lost, and what is held is what is live."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -19,8 +20,11 @@ from bourse.schemas.codec import Codec
 from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import (
     Account,
+    ApprovedOrder,
+    DeadLetter,
     Hold,
     Instrument,
+    OrderAction,
     OrderEvent,
     RestingOrder,
     SessionEvent,
@@ -175,6 +179,35 @@ def test_extreme_orders_and_replaces_stop_nobody(dice: Random, length: int) -> N
     for _ in range(length):
         books.read(simulation.feed(flow.next()))
         books.check([simulation.state])
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price"), [(INT64_MAX, 1), (2, INT64_MAX // 2 - 1), (INT64_MAX // 4, 2), (1, INT64_MAX // 4)]
+)
+def test_trades_behind_risk_that_add_up_to_more_than_can_be_counted_are_dead_letters(
+    quantity: int, price: int
+) -> None:
+    simulation, books = Simulation(), Books()
+    letters = 0
+    for number in range(10):
+        order = ApprovedOrder(
+            "",
+            f"o{number}",
+            OrderAction.NEW,
+            f"c{number}",
+            "ANN" if number % 2 else "BEN",
+            "AAA",
+            side=Side.SELL if number % 2 else Side.BUY,
+            quantity=quantity,
+            price=price,
+            market="XONE",
+        )
+        outputs = simulation.feed(SimEvent(Topic.RISK_APPROVED, None, order))
+        books.read(outputs)
+        letters += sum(isinstance(output.record, DeadLetter) for output in outputs)
+    settled = SessionEvent("XONE", SessionKind.TICK, None, MONDAY + dt.timedelta(30))
+    books.read(simulation.feed(SimEvent(Topic.SESSIONS, None, settled)))
+    assert letters
 
 
 def test_an_account_may_trade_all_that_there_is_with_itself() -> None:

@@ -20,13 +20,15 @@ def handle(state: State, topic: str, cause: str, record: Record, time_ns: TimeNs
     """Post one fill, release, deposit, withdrawal, session event or instrument.
 
     Raises:
-        NotOurs: the record is none of these.
+        NotOurs: the record is none of these, or a trade behind risk that adds up to more than can be counted.
         InvariantBroken: a fill costs more than its order's hold has.
     """
     outputs = Outputs(cause, LETTER)
     match record:
         case Trade():
             held = postings.post_trade(state, outputs, record, time_ns)
+            if not held:
+                holdings.require_countable(state, record)
             holdings.trade(state, outputs, record, held, time_ns)
         case Release():
             postings.post_release(state, outputs, record, time_ns)

@@ -12,9 +12,10 @@ import datetime as dt
 from typing import Final
 
 from bourse.pipeline.calendar import settlement_date
+from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import is_currency
 from bourse.pipeline.ids import pair_key
-from bourse.pipeline.money import saturated
+from bourse.pipeline.money import fits, saturated
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.positions.due import DueHoldings
 from bourse.pipeline.state import State
@@ -30,7 +31,7 @@ from bourse.schemas.records import (
     TransactionKind,
     WalletTransaction,
 )
-from bourse.schemas.units import Cash, Price, Quantity, TimeNs
+from bourse.schemas.units import INT64_MAX, Cash, Price, Quantity, TimeNs
 
 # Looked up once: through its class a member costs 0.1 us (CPython 3.11).
 _POSITIONS: Final = Topic.POSITIONS
@@ -38,6 +39,8 @@ _TRADE: Final = PositionCause.TRADE
 _BUY: Final = Side.BUY
 
 _NOTHING: Final = Position()
+MOST_BEHIND_RISK: Final = INT64_MAX // 2
+"""The other half is for what is deposited, which may meet it in one account."""
 MARK: Final = "/"
 """Begins the keys of marks; no account begins with it."""
 ASIDE: Final = "//"
@@ -59,6 +62,22 @@ def trade(state: State, outputs: Outputs, trade: Trade, held: bool, time_ns: Tim
         _settle_row(state, outputs, key, row, trade.venue, settled_through, time_ns)
     elif state.due_holdings is not None:
         state.due_holdings.add(trade.venue, due, key)
+
+
+def require_countable(state: State, trade: Trade) -> None:
+    """Refuse a trade of an order that entered behind risk, where nothing bounds what an account may come to hold.
+
+    Raises:
+        NotOurs: with all that is to be settled, in whichever order, the holding is more than half of what a record can say, or the cash more than all.
+    """
+    row = state.positions.get(pair_key(trade.account_id, trade.symbol)) or _NOTHING
+    most = abs(row.settled_quantity) + sum(abs(entry.quantity) for entry in row.pending) + trade.quantity
+    cash = trade.quantity * trade.price * trade.multiplier + abs(trade.fee)
+    if most > MOST_BEHIND_RISK or not fits(cash):
+        message = (
+            f"{trade.quantity} at {trade.price} make a holding of {most} for {cash}: more than can be counted"
+        )
+        raise NotOurs(message)
 
 
 def move(state: State, outputs: Outputs, transaction: WalletTransaction, time_ns: TimeNs) -> None:
