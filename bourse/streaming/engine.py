@@ -28,6 +28,7 @@ from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
 from bourse.streaming.intake import Intake, Source, assign, begin_reading, consumer_settings, sources
+from bourse.streaming.lost import refuse_lost
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer, taken_over
@@ -262,17 +263,18 @@ class Engine:
                 )
 
     def _go_live(self, partition: int) -> None:
-        store = self.stores[partition]
-        carried = carry_over(self.config, self._consumer, self._producer, partition, store.handled())
+        store, read = self.stores[partition], [s for s in self._sources if s.partition == partition]
+        handled = store.handled()
+        if not handled.offsets:
+            refuse_lost(self.config, partition, read)
+        carried = carry_over(self.config, self._consumer, self._producer, partition, handled)
         if carried:
             offsets = {(topic, partition): offset for topic, offset in carried.items()}
             self._producer.begin()
             self._send_offsets(offsets)
             self._commit({partition}, offsets)
         self.live.add(partition)
-        begin_reading(
-            self._consumer, (s for s in self._sources if s.partition == partition), store.handled().offsets
-        )
+        begin_reading(self._consumer, read, store.handled().offsets)
 
     # -- polling --------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,10 @@ class ChangelogTruncated(EngineError):  # noqa: N818  (names what happened)
     """The changelog no longer reaches back to what a store needs; state cannot be rebuilt from it."""
 
 
+class ChangelogLost(EngineError):  # noqa: N818  (names what happened)
+    """The changelog of a partition is empty, but the group has handled records of it: somebody has to say which of both is to count."""
+
+
 class TopicsMismatch(EngineError):  # noqa: N818  (names what happened)
     """A topic is missing, or has another number of partitions than the setting says."""
 

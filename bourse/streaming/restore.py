@@ -66,7 +66,7 @@ class Restoration:
         self.position, self.target = position, span.end
         self._consumer: Consumer | None = None
         if position < span.end:
-            self._consumer = _reader(config)
+            self._consumer = reader(config)
             self._consumer.assign([TopicPartition(config.changelog, partition, position)])
 
     @property
@@ -120,7 +120,8 @@ class Restoration:
         return None
 
 
-def _reader(config: EngineConfig) -> Consumer:
+def reader(config: EngineConfig) -> Consumer:
+    """Return a consumer of what is committed, beside the group's member; it is told where to begin, and of ends."""
     return config.member.outside.consumer(
         {
             "bootstrap.servers": config.member.brokers,

@@ -14,9 +14,11 @@ from bourse.tables.store import Store
 from tests.simulation import oracle
 from tests.simulation.choices import Choices
 from tests.simulation.clients import Odds
+from tests.simulation.kafka import Log, Outcome, Transaction
+from tests.simulation.process import CHANGELOG
 from tests.simulation.run import Case, run_case, run_seed
 from tests.simulation.shrink import shrink
-from tests.simulation.world import Plan, World, silence
+from tests.simulation.world import Finding, Plan, World, silence
 
 SEEDS = 200
 AT_A_TIME = 25
@@ -108,6 +110,43 @@ def test_records_that_were_never_read_keep_workers_from_changing_over(
             world.come_to_rest()
             world.work_off(world.plan.at_the_end)
         oracle.check(world)
+
+
+@pytest.mark.parametrize("carry", [Carry.MEMORY, Carry.KAFKA])
+def test_a_changelog_that_is_gone_keeps_workers_from_doing_everything_again(carry: Carry) -> None:
+    # The rows say nothing, so all was read from its first record, and written once more under the same event ids.
+    world = World(a_quiet_plan(carry=carry), Choices(script={}))
+    with silence(), world.at_work():
+        world.work_off(world.plan.inputs)
+        (worker,) = world.processes
+        worker.kill()
+        done = len(world.kafka.history)
+        for partition in range(world.plan.partitions):
+            world.kafka.logs[CHANGELOG, partition] = Log()
+        world.disk.replace(worker.folder, {})
+        with pytest.raises(Finding, match="ChangelogLost: the changelog of partition 0 is empty"):
+            world.work_off(world.plan.at_the_end)
+    assert len(world.kafka.history) == done
+
+
+def test_a_partition_with_nothing_but_marks_is_begun_by_whoever_comes_next() -> None:
+    world = World(a_quiet_plan(), Choices(script={}))
+    with silence(), world.at_work():
+        world.come_to_rest()
+        (worker,) = world.processes
+        # What a worker leaves that takes its records back: the group goes past it, and no row says so.
+        kafka = world.kafka
+        identity, epoch = kafka.take_over("of somebody", 10)
+        for partition in range(world.plan.partitions):
+            transaction = Transaction(identity, world.clock.seconds)
+            kafka.write(transaction, epoch, ("orders", partition), None, b"taken back")
+            kafka.end(transaction, epoch, Outcome.ABORTED)
+        world.come_to_rest()
+        assert all(kafka.group.offsets["orders", p] == 2 for p in range(world.plan.partitions))
+        worker.kill()
+        world.disk.replace(worker.folder, {})
+        world.work_off(world.plan.inputs)
+        world.work_off(world.plan.at_the_end)
 
 
 def test_a_full_queue_stops_no_worker() -> None:

@@ -17,12 +17,12 @@ import structlog
 from bourse.agents.build import reading_order
 from bourse.pipeline.flow import TOPICS
 from bourse.streaming.carry import Carry
-from bourse.streaming.errors import EngineError, ModeChangeRefused
+from bourse.streaming.errors import ChangelogLost, EngineError, ModeChangeRefused
 from tests.simulation import rocks
 from tests.simulation.choices import Choices
 from tests.simulation.clients import Odds
 from tests.simulation.inputs import Input, InputWriter
-from tests.simulation.kafka import Clock, Kafka
+from tests.simulation.kafka import Clock, Kafka, Place
 from tests.simulation.process import CHANGELOG, EXPECTED, Process, handed_over, stages_for
 
 MONDAY_MS = 1_704_704_400_000
@@ -303,8 +303,23 @@ class World:
         if isinstance(error, ModeChangeRefused):
             # The one way that is never refused.
             self._change_over(Carry.KAFKA)
+        elif (
+            isinstance(error, ChangelogLost)
+            and (known := self._offsets_with_rows()) != self.kafka.group.offsets
+        ):
+            # The group's offsets were set ahead before anything was handled: what the error says is done.
+            self.kafka.group.forget(known)
         elif not isinstance(error, EXPECTED) and not self._is_mixture(error):
             raise Finding("".join(traceback.format_exception(error)))
+
+    def _offsets_with_rows(self) -> dict[Place, int]:
+        """Return the group's offsets of the partitions whose changelog a worker has written to."""
+        written = {place for done in self.kafka.history for place, _ in done.written}
+        return {
+            place: offset
+            for place, offset in self.kafka.group.offsets.items()
+            if (CHANGELOG, place[1]) in written
+        }
 
     def _is_mixture(self, error: Exception) -> bool:
         """Say whether a worker refused a share of the topics that workers of both modes left it."""

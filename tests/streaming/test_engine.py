@@ -150,6 +150,28 @@ def test_the_way_back_is_refused_while_records_wait(toy: Toy, totals: Reader) ->
     assert_exact(totals, range(COUNT))
 
 
+def test_a_changelog_that_was_made_again_is_no_new_beginning(toy: Toy, totals: Reader) -> None:
+    toy.publish(range(1_000))
+    toy.start("w0")
+    assert totals.read_until(1_000) == 1_000
+    assert toy.stop("w0") == 0
+    toy.lose_the_changelog()
+    for _ in range(2):
+        toy.start("w0")
+        assert toy.workers["w0"].wait(30) == 70
+    said = toy.log("w0").read_text()
+    assert "is empty, but the group has handled" in said
+    assert f"or delete the offsets of the group {toy.prefix}group too" in said
+    assert_exact(totals, range(1_000))
+    # Who deletes them has said that all is to be done again.
+    toy.admin.delete_consumer_groups([f"{toy.prefix}group"])[f"{toy.prefix}group"].result()
+    toy.start("w0")
+    deadline = time.monotonic() + 30
+    while min(totals.ids.values()) == 1 and time.monotonic() < deadline:
+        totals.read()
+    assert min(totals.ids.values()) > 1
+
+
 def test_fausts_own_web_still_answers(toy: Toy, totals: Reader, free_port: int) -> None:
     toy.start("w0", TOY_WEB_PORT=str(free_port))
     toy.publish(range(10))

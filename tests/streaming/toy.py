@@ -33,10 +33,21 @@ class Toy:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._started: list[subprocess.Popen[bytes]] = []
         self.admin = AdminClient({"bootstrap.servers": broker})
-        topics = [NewTopic(self.topic(t), partitions, 1) for t in ("numbers", "sums", "routed", "totals")]
-        topics.append(NewTopic(self.topic("changelog"), partitions, 1, config=COMPACTED))
-        for created in self.admin.create_topics(topics).values():
+        self._make(*(NewTopic(self.topic(t), partitions, 1) for t in ("numbers", "sums", "routed", "totals")))
+        self._make_changelog()
+
+    def _make(self, *topics: NewTopic) -> None:
+        for created in self.admin.create_topics(list(topics)).values():
             created.result()
+
+    def _make_changelog(self) -> None:
+        self._make(NewTopic(self.topic("changelog"), self.partitions, 1, config=COMPACTED))
+
+    def lose_the_changelog(self) -> None:
+        """Delete it, and have it made again."""
+        for deleted in self.admin.delete_topics([self.topic("changelog")], operation_timeout=10).values():
+            deleted.result()
+        self._make_changelog()
 
     def topic(self, name: str) -> str:
         return self.prefix + name
