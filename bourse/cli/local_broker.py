@@ -22,7 +22,7 @@ from bourse.cli.java import find_java
 from bourse.cli.kafka import admin_client
 from bourse.cli.kafka_jars import fetch_jars
 from bourse.cli.ports import HOST, free_port, is_free
-from bourse.cli.processes import Process, end_all, last_lines, shorten_log, start_detached
+from bourse.cli.processes import Process, end_all, last_lines, shorten_log, start_detached, write_whole
 from bourse.settings import Settings
 
 START_SECONDS = 60
@@ -200,8 +200,9 @@ class LocalBroker:
         return new_cluster_id()
 
     def _configure(self, ports: Ports) -> None:
-        self._properties.write_text(self.properties(ports))
-        self._address.write_text(f"{HOST}:{ports.broker}")
+        # Whole, or the ones before: a disk that is full would leave an empty address, and clients without a broker.
+        write_whole(self._properties, self.properties(ports))
+        write_whole(self._address, f"{HOST}:{ports.broker}")
 
     def _format(self, java: str, jars: Path) -> None:
         """Prepare an empty data folder, once."""

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -54,7 +55,7 @@ class BrokerKeeper:
         _say("the broker has died and is started again")
         try:
             self._broker.start_again()
-        except CliError as error:
+        except (CliError, OSError) as error:
             _say(f"the broker could not be started: {error}")
 
 
@@ -65,4 +66,6 @@ def _worker(number: int) -> ChildSpec:
 
 
 def _say(text: str) -> None:
-    note(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}")
+    # Its log is on the disk that may be full, and workers are looked after whether or not anybody is told.
+    with suppress(OSError):
+        note(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}")

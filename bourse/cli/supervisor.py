@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bourse.cli.processes import Process, end_all, shorten_log, write_whole
@@ -65,6 +66,8 @@ class Supervisor:
         self._spec_of = spec_of
         self._log = log
         self._next_log_look = 0.0
+        self._is_noted = False
+        self._trouble = ""
         self.children: list[Child] = []
 
     def begin(self, workers: int) -> None:
@@ -75,15 +78,19 @@ class Supervisor:
         self._write()
 
     def tick(self, now: float) -> None:
-        """Follow the wanted number, note what has ended, start what is due."""
-        self._scale(self._notes.wanted())
-        changed = [self._follow(child, now) for child in self.children]
-        if any(changed):
-            self._write()
+        """Follow the wanted number, note what has ended, start what is due.
+
+        What the disk refuses is told, once, and tried again at the next look: it may be full, and children are looked after all the same.
+        """
+        steps = [lambda: self._scale(self._notes.wanted())]
         if now >= self._next_log_look:
             self._next_log_look = now + LOG_LOOK_SECONDS
-            for log in self._logs_dir.glob("*.log"):
-                shorten_log(log, LOG_LIMIT_BYTES)
+            steps += [partial(shorten_log, log, LOG_LIMIT_BYTES) for log in self._logs_dir.glob("*.log")]
+        troubles = [*map(_refused, steps)]
+        troubles += [_refused(partial(self._follow, child, now)) for child in self.children]
+        if not self._is_noted:
+            troubles.append(_refused(self._write))
+        self._tell(next(filter(None, troubles), ""))
 
     def end(self) -> None:
         """End all children, and the notes about them."""
@@ -99,20 +106,18 @@ class Supervisor:
         self._log(f"{wanted} workers are wanted, {len(self.children)} are there")
         self._end(surplus)
         self.children = self.children[:wanted] + new
-        self._write()
+        self._is_noted = False
 
-    def _follow(self, child: Child, now: float) -> bool:
-        """Look at one child; return whether anything about it has changed."""
-        if child.popen is None:
-            return self._start(child, now) if now >= child.due_at else False
-        code = child.popen.poll()
-        if code is None:
-            return False
-        delay = child.note_end(now)
-        self._log(f"{child.spec.name} ended with exit code {code}; it starts again in {delay:.0f} s")
-        return now < child.due_at or self._start(child, now)
+    def _follow(self, child: Child, now: float) -> None:
+        """Look at one child."""
+        if child.popen is not None and (code := child.popen.poll()) is not None:
+            delay = child.note_end(now)
+            self._is_noted = False
+            self._log(f"{child.spec.name} ended with exit code {code}; it starts again in {delay:.0f} s")
+        if child.popen is None and now >= child.due_at:
+            self._start(child, now)
 
-    def _start(self, child: Child, now: float) -> bool:
+    def _start(self, child: Child, now: float) -> None:
         log = self._logs_dir / f"{child.spec.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -124,8 +129,8 @@ class Supervisor:
                 stderr=output,
             )
         child.process, child.started_at = Process.of(child.popen.pid), now
+        self._is_noted = False
         self._log(f"{child.spec.name} started with pid {child.popen.pid}")
-        return True
 
     def _end(self, children: list[Child]) -> None:
         for process in end_all([c.process for c in children if c.process], GRACE_SECONDS):
@@ -138,6 +143,21 @@ class Supervisor:
         self._notes.write(
             [(child, time.time() - (time.monotonic() - child.started_at)) for child in self.children]
         )
+        self._is_noted = True
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            self._log(f"{trouble}; it is tried again")
+        self._trouble = trouble
+
+
+def _refused(step: Callable[[], object]) -> str:
+    """Do a step, and return what the disk has refused of it."""
+    try:
+        step()
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The supervisor: as many children as wanted, started again with back-off, and ended only if they are its own."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bourse.cli import supervise
 from bourse.cli.processes import Process
 from bourse.cli.supervisor import BACKOFF_SECONDS, STEADY_SECONDS, ChildSpec, Notes, Supervisor
 
@@ -132,6 +134,67 @@ def test_its_notes_tell_who_runs(make: Callable, tmp_path: Path) -> None:
     supervisor.end()
     assert notes.supervisor() is None
     assert not note.is_alive
+
+
+def full(*_anything: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_keeps_no_child_from_being_started_again(
+    make: Callable, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = make()
+    supervisor.begin(1)
+    supervisor.tick(0)
+    (first,) = pids(supervisor)
+    with monkeypatch.context() as patched:
+        patched.setattr("bourse.cli.supervisor.write_whole", full)
+        patched.setattr("bourse.cli.supervisor.shorten_log", full)
+        os.kill(first, signal.SIGKILL)
+        wait_for_exit(supervisor)
+        for now in (100, 101, 102):
+            supervisor.tick(now)
+    (second,) = pids(supervisor)
+    assert second != first
+    assert sum("No space left" in line for line in said) == 1
+    # As soon as there is room, the notes say what is true.
+    supervisor.tick(103)
+    assert [process.pid for process in Notes(tmp_path / "run").children()] == [second]
+
+
+def test_a_child_whose_log_cannot_be_opened_keeps_no_other_from_its_start(
+    make: Callable, tmp_path: Path, said: list[str]
+) -> None:
+    in_the_way = tmp_path / "logs" / "child-0.log"
+    in_the_way.mkdir(parents=True)
+    supervisor = make()
+    supervisor.begin(2)
+    supervisor.tick(0)
+    assert len(pids(supervisor)) == 1
+    assert "child-0.log" in said[-1]
+    in_the_way.rmdir()
+    supervisor.tick(1)
+    assert len(pids(supervisor)) == 2
+
+
+def test_it_goes_on_where_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "note", full)
+
+    class DeadBroker:
+        starts = 0
+
+        def has_died(self) -> bool:
+            return True
+
+        def start_again(self) -> None:
+            self.starts += 1
+            full()
+
+    broker = DeadBroker()
+    keeper = supervise.BrokerKeeper(broker)  # type: ignore[arg-type]
+    for now in (0, 100, 200):
+        keeper.tick(now)
+    assert broker.starts == 3
 
 
 def test_children_that_a_lost_supervisor_left_are_ended_and_strangers_are_not(
