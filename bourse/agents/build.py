@@ -47,6 +47,11 @@ def reading_order() -> list[Topic]:
     return sorted(topics, key=lambda topic: topic is Topic.ORDERS)
 
 
+def written_topics() -> frozenset[Topic]:
+    """Return every topic that a worker writes, whichever stage it is; all of them write dead letters."""
+    return frozenset({Topic.DEAD_LETTERS, *(topic for stage in STAGES for topic in stage.writes)})
+
+
 def inner_topics() -> frozenset[Topic]:
     """Return the topics that a stage writes under the key they are read under."""
     return frozenset(hop.topic for hop in hops() if hop.handed_over)
@@ -96,6 +101,7 @@ def _engine_config(settings: Settings, wire: Wire) -> EngineConfig:
         changelog=settings.topic(CHANGELOG),
         topics=[settings.topic(name) for name in reading_order()],
         open_store=store,
+        writes=frozenset(settings.topic(name) for name in written_topics()),
         inner=frozenset(settings.topic(name) for name in inner_topics()),
         crossing=frozenset(settings.topic(name) for name in crossing_topics()),
         shared=frozenset(settings.topic(name) for name in shared_topics()),

@@ -40,6 +40,7 @@ class EngineConfig:
     `topics` names every topic that an agent reads, in the order in which frames of one cycle are handled.
     `inner` names those of them that agents write under the key they are read under, `crossing` those that agents write under
     another; `carry` says which of them reach their agent in memory.
+    `writes` names every topic that an agent writes; it has to be there at the start, and so has the changelog.
     `shared` names those that several agents read: each record of them goes through all of its agents, and through what
     they hand over, before the next one does, so that no agent sees what another has made of a later record.
     """
@@ -49,6 +50,7 @@ class EngineConfig:
     changelog: str
     topics: Sequence[str]
     open_store: StoreFactory
+    writes: frozenset[str] = frozenset()
     inner: frozenset[str] = frozenset()
     crossing: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()

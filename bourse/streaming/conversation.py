@@ -214,15 +214,17 @@ class Conversation:
     async def _leader(self, place: Place) -> int | None:
         cluster, partition = self._client.cluster, TopicPartition(*place)
         if cluster.leader_for_partition(partition) is None:
-            await self._learn(place[0])
+            await self._learn()
         leader: int | None = cluster.leader_for_partition(partition)
         return leader if leader != -1 else None
 
-    async def _learn(self, topic: str | None = None) -> None:
-        """Ask who leads what."""
-        asked = self._client.force_metadata_update() if topic is None else self._client.add_topic(topic)
+    async def _learn(self) -> None:
+        """Ask who leads what.
+
+        Of all topics: aiokafka lets a broker make those that it asks for by name, with whatever partitions and retention it has for strangers.
+        """
         with suppress(errors.KafkaError, TimeoutError):
-            await asyncio.wait_for(asked, self._answer_ms / 1000)
+            await asyncio.wait_for(self._client.force_metadata_update(), self._answer_ms / 1000)
 
     async def _ask(
         self,

@@ -160,10 +160,14 @@ class Engine:
         self._release(set(self.stores))
 
     def _check_topics(self) -> None:
-        wanted = [*self.config.topics, self.config.changelog]
+        wanted = sorted({*self.config.topics, *self.config.writes, self.config.changelog})
         metadata = self._metadata()
+        missing = [name for name in wanted if name not in metadata.topics]
+        if missing:
+            msg = f"missing in Kafka: {', '.join(missing)}; `bourse topics apply` makes what is missing"
+            raise TopicsMismatch(msg)
         for name in wanted:
-            found = len(metadata.topics[name].partitions) if name in metadata.topics else 0
+            found = len(metadata.topics[name].partitions)
             if found != self.config.partitions:
                 msg = f"topic {name} has {found} partitions, the setting says {self.config.partitions}"
                 raise TopicsMismatch(msg)

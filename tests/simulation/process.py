@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException
 
-from bourse.agents.build import AGENTS, crossing_topics, inner_topics, reading_order, shared_topics
+from bourse.agents.build import (
+    AGENTS,
+    crossing_topics,
+    inner_topics,
+    reading_order,
+    shared_topics,
+    written_topics,
+)
 from bourse.agents.runner import StageRunner
 from bourse.agents.wire import Wire
 from bourse.pipeline.flow import stages
@@ -207,6 +214,7 @@ class Process:
             changelog=CHANGELOG,
             topics=[str(topic) for topic in reading_order()],
             open_store=store,
+            writes=frozenset(map(str, written_topics())),
             inner=frozenset(map(str, inner_topics())),
             crossing=frozenset(map(str, crossing_topics())),
             shared=frozenset(str(topic) for topic in shared_topics()),

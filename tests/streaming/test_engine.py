@@ -172,6 +172,13 @@ def test_a_changelog_that_was_made_again_is_no_new_beginning(toy: Toy, totals: R
     assert min(totals.ids.values()) > 1
 
 
+def test_a_topic_that_is_only_written_is_looked_for_at_the_start(toy: Toy) -> None:
+    toy.delete("totals")
+    toy.start("w0")
+    assert toy.workers["w0"].wait(30) == 70
+    assert f"missing in Kafka: {toy.prefix}totals; `bourse topics apply`" in toy.log("w0").read_text()
+
+
 def test_fausts_own_web_still_answers(toy: Toy, totals: Reader, free_port: int) -> None:
     toy.start("w0", TOY_WEB_PORT=str(free_port))
     toy.publish(range(10))

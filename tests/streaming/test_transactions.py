@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from aiokafka import errors
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bourse.cli.local_broker import LocalBroker, Ports
 from bourse.streaming.batches import Delivered
 from bourse.streaming.config import Member
 from bourse.streaming.producer import producer_settings
 from bourse.streaming.requests import EndTxn, Features, GroupMember, InitProducerId, Produce, TxnOffsetCommit
 from bourse.streaming.transactions import Transactions
+from tests.broker import JARS
 from tests.streaming.refusals import refused
 
 SECONDS = 20.0
@@ -103,6 +106,38 @@ def written(broker: str) -> Iterator[Written]:
     yield written
     for producer in written.producers:
         producer.close()
+
+
+class ObligingBroker(LocalBroker):
+    """A node that makes a topic for whoever asks for one by name."""
+
+    def properties(self, ports: Ports) -> str:
+        return (
+            super()
+            .properties(ports)
+            .replace("auto.create.topics.enable=false", "auto.create.topics.enable=true")
+        )
+
+
+@pytest.fixture
+def obliging(tmp_path: Path) -> Iterator[str]:
+    node = ObligingBroker(tmp_path / "obliging", JARS)
+    node.start()
+    yield str(node.address)
+    node.stop()
+
+
+def test_a_topic_that_is_missing_is_not_made_by_asking_who_leads_it(obliging: str) -> None:
+    settings = producer_settings(Member(obliging, "g", "w0", transaction_timeout_ms=2_000))
+    producer = Transactions(settings)
+    try:
+        producer.init_transactions(SECONDS)
+        producer.begin_transaction()
+        producer.produce("nobody-made-me", b"value", b"key", 0)
+        assert refused(lambda: producer.commit_transaction(SECONDS)).code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001
+    finally:
+        producer.close()
+    assert "nobody-made-me" not in AdminClient({"bootstrap.servers": obliging}).list_topics(timeout=10).topics
 
 
 def metadata(group: str) -> bytes:

@@ -45,9 +45,12 @@ class Toy:
 
     def lose_the_changelog(self) -> None:
         """Delete it, and have it made again."""
-        for deleted in self.admin.delete_topics([self.topic("changelog")], operation_timeout=10).values():
-            deleted.result()
+        self.delete("changelog")
         self._make_changelog()
+
+    def delete(self, name: str) -> None:
+        for deleted in self.admin.delete_topics([self.topic(name)], operation_timeout=10).values():
+            deleted.result()
 
     def topic(self, name: str) -> str:
         return self.prefix + name

@@ -73,6 +73,7 @@ configure(
         changelog=f"{PREFIX}changelog",
         topics=[NUMBERS, SUMS, ROUTED],
         open_store=open_store,
+        writes=frozenset({SUMS, ROUTED, TOTALS}),
         inner=frozenset({SUMS}),
         crossing=frozenset({ROUTED}),
         carry=Carry(os.environ["TOY_CARRY"]),
