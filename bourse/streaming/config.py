@@ -28,6 +28,11 @@ class Member:
     """Who is told of cycles that outlast the time-out; with None each start has the same."""
 
     @property
+    def usual_timeout_ms(self) -> int:
+        """The transactions' time-out without what patience has added."""
+        return self.patience.usual_ms if self.patience else self.transaction_timeout_ms
+
+    @property
     def transactional_id(self) -> str:
         """Stable for a worker's name, so that a restart fences its own ghost at once."""
         return f"{self.group}-{self.worker}"

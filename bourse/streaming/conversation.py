@@ -74,14 +74,15 @@ def refusal(
 class Conversation:
     """One transactional id's talk with the brokers."""
 
-    def __init__(self, brokers: str, client_id: str, transactional_id: str, timeout_ms: int) -> None:
-        """Prepare; `timeout_ms` is the transaction's time-out."""
+    def __init__(
+        self, brokers: str, client_id: str, transactional_id: str, timeout_ms: int, answer_ms: int
+    ) -> None:
+        """Prepare; `timeout_ms` is the transaction's time-out, `answer_ms` how long a broker may take to answer."""
         self._brokers = brokers
         self._client_id = client_id
         self._name = transactional_id
         self._timeout_ms = timeout_ms
-        # A broker that does not answer may have been replaced: there must be time to find out within a transaction.
-        self._answer_ms = timeout_ms // 4
+        self._answer_ms = answer_ms
         self._coordinators: dict[tuple[int, str], int] = {}
         self._waiting: defaultdict[Place, deque[Batch]] = defaultdict(deque)
         self._is_connected = False

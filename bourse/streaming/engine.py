@@ -8,6 +8,7 @@ callbacks only run inside `_poll`, hence always between two cycles, never within
 
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -45,7 +46,7 @@ _RESTORE_SLICE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
 _BROKER_SECONDS = 40.0
 _CALL_SECONDS = 120.0
-"""Longer than all time-outs within one call together: what has not come back by then never will."""
+"""For what is no step of a transaction: to start, to poll with rebalances in it, to restore. What should have come back long ago is given up."""
 
 
 class Engine:
@@ -131,9 +132,9 @@ class Engine:
         return self._thread.run(call, seconds)
 
     def _in_transaction(self, call: Callable[[], None]) -> Awaitable[None]:
-        # librdkafka may wait for ever for a coordinator whose connection broke. By this time the broker has aborted
-        # what was open, and the heartbeats of a worker that hangs would keep its partitions from everybody else.
-        return self._blocking(call, 1 + self.config.member.transaction_timeout_ms / 1000)
+        # Whatever hangs: by this time the broker has aborted what was open, and the heartbeats of a worker that
+        # hangs would keep its partitions from everybody else.
+        return self._blocking(call, 1 + self._producer.timeout)
 
     def _start(self) -> None:
         connect: ClientSettings = {
@@ -306,8 +307,15 @@ class Engine:
                     patience.timeout_ms / 1000,
                 )
             raise
-        if patience:
-            patience.committed()
+        if patience and patience.committed(self._outside.monotonic() - started):
+            await self._blocking(self._take_over_again)
+
+    def _take_over_again(self) -> None:
+        """Go back to the usual time-out, as a restart would: readers wait for this worker no longer than that if it is lost."""
+        self._producer.close()
+        member = self.config.member
+        self._producer = taken_over(replace(member, transaction_timeout_ms=member.usual_timeout_ms))
+        logger.info("transactions may last %.1f s again", self._producer.timeout)
 
     async def _transact(self, messages: list[Message], started: float) -> None:
         frames, offsets = self._frames(messages)

@@ -22,7 +22,7 @@ class Patience:
     def __init__(self, file: Path, usual_ms: int) -> None:
         """Read what the last start has left; what is no number, or below the usual, is nothing."""
         self._file = file
-        self.timeout_ms = usual_ms
+        self.usual_ms = self.timeout_ms = usual_ms
         with suppress(OSError, ValueError):
             self.timeout_ms = max(usual_ms, min(int(file.read_text()), LONGEST_MS))
         self._is_noted = self.timeout_ms > usual_ms
@@ -36,8 +36,24 @@ class Patience:
         self._file.write_text(str(min(LONGER * self.timeout_ms, LONGEST_MS)))
         return True
 
-    def committed(self) -> None:
-        """Go back to the usual at the next start: what did not fit has, or something else comes first and it is learnt again."""
+    def committed(self, lasted: float) -> bool:
+        """Learn how many seconds a cycle lasted that was committed; return whether the usual will do from now on.
+
+        That is when one has needed more: what comes before it is committed sooner, and may be the work of other partitions. The next start goes
+        back to the usual in any case, or it is learnt again.
+        """
+        self._forget()
+        if self.timeout_ms == self.usual_ms or lasted * 1000 < self.usual_ms:
+            return False
+        self.timeout_ms = self.usual_ms
+        return True
+
+    def refused(self) -> bool:
+        """Learn that brokers do not allow as much; return whether the next start will ask for less."""
+        self._forget()
+        return self.timeout_ms > self.usual_ms
+
+    def _forget(self) -> None:
         if self._is_noted:
             self._file.unlink(missing_ok=True)
             self._is_noted = False

@@ -23,6 +23,8 @@ def producer_settings(member: Member) -> ClientSettings:
         "client.id": member.transactional_id,
         "transactional.id": member.transactional_id,
         "transaction.timeout.ms": member.transaction_timeout_ms,
+        # A broker that does not answer may have been replaced: there must be time to find out within a transaction.
+        "socket.timeout.ms": member.usual_timeout_ms // 4,
         "batch.size": 1_000_000,
         "queue.buffering.max.kbytes": 65_536,
         **member.client,
@@ -33,11 +35,32 @@ def taken_over(member: Member) -> "TransactionalProducer":
     """Return the producer of a worker that has fenced its ghost; it waits until the ghost's transaction has ended.
 
     Raises:
-        TransactionFailed: the coordinator does not get there.
+        TransactionFailed: the coordinator does not get there, or allows no transaction as long as this worker's.
     """
     producer = TransactionalProducer(member)
-    producer.start()
+    try:
+        producer.start()
+    except TransactionFailed as error:
+        if not _is_too_long(error):
+            raise
+        asks_for_less = member.patience is not None and member.patience.refused()
+        msg = (
+            f"the brokers' transaction.max.timeout.ms is less than the {member.transaction_timeout_ms} ms that this worker asks for"
+            + (
+                ", after a cycle that lasted too long: the next start asks for the usual"
+                if asks_for_less
+                else ""
+            )
+        )
+        raise TransactionFailed(msg) from error
     return producer
+
+
+def _is_too_long(error: TransactionFailed) -> bool:
+    cause = error.__cause__
+    return (
+        isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError.INVALID_TRANSACTION_TIMEOUT
+    )
 
 
 class TransactionalProducer:
@@ -45,7 +68,8 @@ class TransactionalProducer:
 
     def __init__(self, member: Member) -> None:
         """Connect and fence any earlier producer of the same worker name."""
-        self._timeout = member.transaction_timeout_ms / 1000
+        self.timeout = member.transaction_timeout_ms / 1000
+        """Seconds after which the broker aborts what is open."""
         self._monotonic = member.outside.monotonic
         self._producer = member.outside.producer(producer_settings(member))
         self.queue = self._producer.produce
@@ -54,7 +78,7 @@ class TransactionalProducer:
 
     def start(self) -> None:
         """Take over the transactional id; blocks until the coordinator has finished the ghost's transaction."""
-        self._retry(lambda: self._producer.init_transactions(self._timeout), "init", self._timeout * 6)
+        self._retry(lambda: self._producer.init_transactions(self.timeout), "init", self.timeout * 6)
 
     def begin(self) -> None:
         """Open a transaction (local: the broker hears of it with the first record)."""
@@ -85,14 +109,14 @@ class TransactionalProducer:
     def send_offsets(self, offsets: Sequence[TopicPartition], group: bytes) -> None:
         """Make source offsets part of the open transaction; raises TransactionFailed when they may not be."""
         self._retry(
-            lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self._timeout),
+            lambda: self._producer.send_offsets_to_transaction(list(offsets), group, self.timeout),
             "offsets",
-            self._timeout,
+            self.timeout,
         )
 
     def commit(self) -> None:
         """Commit outputs and source offsets as one; raises TransactionFailed when that is not certain."""
-        self._retry(lambda: self._producer.commit_transaction(self._timeout), "commit", self._timeout)
+        self._retry(lambda: self._producer.commit_transaction(self.timeout), "commit", self.timeout)
         self.is_open = False
         # Serves delivery reports that carry the changelog's offsets.
         self._producer.poll(0)
@@ -114,12 +138,12 @@ class TransactionalProducer:
         self.begin()
         for tp in places:
             self.produce_tracked(tp.topic, None, b"mark", tp.partition, note)
-        self._producer.flush(self._timeout)
+        self._producer.flush(self.timeout)
         self._producer.poll(0)
         if len(marks) < len(places):
             msg = f"marks: {len(places) - len(marks)} of {len(places)} records were not delivered"
             raise TransactionFailed(msg)
-        self._retry(lambda: self._producer.abort_transaction(self._timeout), "abort", self._timeout)
+        self._retry(lambda: self._producer.abort_transaction(self.timeout), "abort", self.timeout)
         self.is_open = False
         return marks
 
@@ -139,7 +163,7 @@ class TransactionalProducer:
         partition: int,
         on_delivery: DeliveryCallback | None = None,
     ) -> None:
-        deadline = self._monotonic() + self._timeout
+        deadline = self._monotonic() + self.timeout
         while True:
             self._producer.poll(0.01)
             try:

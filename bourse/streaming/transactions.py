@@ -37,6 +37,7 @@ class Transactions:
             str(left.pop("client.id")),
             str(left.pop("transactional.id")),
             int(left.pop("transaction.timeout.ms")),
+            int(left.pop("socket.timeout.ms")),
         )
         self._batches = Batches(int(left.pop("batch.size")))
         self._room = int(left.pop("queue.buffering.max.kbytes")) * 1024

@@ -92,8 +92,14 @@ def test_what_does_not_fit_into_a_transaction_gets_a_longer_one(
         toy.start("w0", TOY_TIMEOUT_MS="1000")
         toy.publish(range(100, 200))
         assert totals.read_until(200) == 200
-        assert_exact(totals, range(200))
         assert not left.exists()
+        # From then on it has the usual time, and learns anew.
+        assert "transactions may last 1.0 s again" in toy.log("w0").read_text()
+        toy.publish(range(200, 300))
+        assert totals.read_until(300) == 300
+        assert_exact(totals, range(300))
+        toy.publish_raw(spending + b" 3")
+        assert toy.workers["w0"].wait(30) == 70
 
 
 def test_every_way_of_carrying_hops_gives_the_same_outputs(broker: str, tmp_path: Path) -> None:
