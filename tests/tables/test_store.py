@@ -35,6 +35,15 @@ def test_a_store_that_was_closed_opens_again_while_an_agent_still_holds_it(opene
     assert (state, table, list(rows)) is not None
 
 
+def test_its_size_can_be_asked_for_while_files_go(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened()
+    before = store.size_bytes()
+    (store.path / "merged.sst").symlink_to(store.path / "gone")
+    monkeypatch.setattr(Path, "is_file", lambda _file: True)
+    assert store.size_bytes() >= before > 0
+    store.close()
+
+
 def test_a_wiped_store_is_empty_and_takes_writes(opened: Open) -> None:
     store = opened()
     held = state_of(store), store.tables["wallets"]
