@@ -108,7 +108,8 @@ class Settings(BaseSettings):
         default=6000,
         ge=1000,
         le=1_800_000,
-        description="Silence after which Kafka gives a worker's partitions away.",
+        description="Silence after which Kafka gives a worker's partitions away. Brokers have bounds of their own: Kafka's "
+        "group.min.session.timeout.ms is 6,000 unless told otherwise.",
     )
     transaction_timeout_ms: int = Field(
         default=10_000,

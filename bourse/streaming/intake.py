@@ -29,6 +29,9 @@ _HOPELESS = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
+        # The group does not take such a member, however often it asks.
+        KafkaError.INVALID_SESSION_TIMEOUT,
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001  (librdkafka's name for it)
     }
 )

@@ -56,6 +56,32 @@ async def turn_until_it_ends(config: EngineConfig) -> None:
         await engine.stop()
 
 
+def test_a_session_that_the_group_does_not_allow_ends_the_worker(config: EngineConfig) -> None:
+    # The development broker's bound is 1,000.
+    short = dataclasses.replace(config, session_timeout_ms=500)
+    with pytest.raises(KafkaException) as ended:
+        asyncio.run(asyncio.wait_for(turn_until_it_ends(short), SECONDS))
+    assert ended.value.args[0].code() == KafkaError.INVALID_SESSION_TIMEOUT
+
+
+def test_a_group_that_shares_partitions_in_another_way_ends_the_worker(config: EngineConfig) -> None:
+    other = Consumer(
+        {
+            "bootstrap.servers": config.member.brokers,
+            "group.id": config.member.group,
+            "partition.assignment.strategy": "roundrobin",
+        }
+    )
+    joined: list[TopicPartition] = []
+    other.subscribe(config.polled, on_assign=lambda _consumer, places: joined.extend(places))
+    while not joined:
+        other.consume(1, 0.1)
+    with pytest.raises(KafkaException) as ended:
+        asyncio.run(asyncio.wait_for(turn_until_it_ends(config), SECONDS))
+    assert ended.value.args[0].code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL
+    other.close()
+
+
 def test_an_error_of_the_clients_own_ends_the_turn(config: EngineConfig) -> None:
     with pytest.raises(KafkaException) as ended:
         asyncio.run(turn_until_it_ends(config))
