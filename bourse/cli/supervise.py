@@ -12,6 +12,7 @@ from bourse.cli.console import note
 from bourse.cli.errors import CliError
 from bourse.cli.local_broker import LocalBroker
 from bourse.cli.ports import free_port
+from bourse.cli.running import running
 from bourse.cli.supervisor import BACKOFF_SECONDS, ChildSpec, Supervisor
 from bourse.settings import Settings
 
@@ -24,7 +25,7 @@ def supervise(workers: Annotated[int, typer.Option(min=1)] = 1) -> None:
     ending: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: ending.append(received))
-    supervisor = Supervisor(settings.run_dir, settings.logs_dir, _worker, _say)
+    supervisor = Supervisor(settings.run_dir, settings.logs_dir, _worker, _say, running(settings))
     supervisor.begin(workers)
     keeper = BrokerKeeper(LocalBroker.of(settings)) if settings.broker_is_local else None
     while not ending:

@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from bourse.cli.processes import Process, end_all, shorten_log, write_whole
 
@@ -58,10 +59,16 @@ class Supervisor:
     """Keeps children running; `tick` does one look, and is called again and again."""
 
     def __init__(
-        self, run_dir: Path, logs_dir: Path, spec_of: Callable[[int], ChildSpec], log: Callable[[str], None]
+        self,
+        run_dir: Path,
+        logs_dir: Path,
+        spec_of: Callable[[int], ChildSpec],
+        log: Callable[[str], None],
+        runs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Take the folders for notes and logs, what the n-th child is, and where to say what happens."""
+        """Take the folders for notes and logs, what the n-th child is, where to say what happens, and what to note of what children run."""
         self._notes = Notes(run_dir)
+        self._runs = runs
         self._logs_dir = logs_dir
         self._spec_of = spec_of
         self._log = log
@@ -141,7 +148,8 @@ class Supervisor:
 
     def _write(self) -> None:
         self._notes.write(
-            [(child, time.time() - (time.monotonic() - child.started_at)) for child in self.children]
+            [(child, time.time() - (time.monotonic() - child.started_at)) for child in self.children],
+            self._runs,
         )
         self._is_noted = True
 
@@ -209,13 +217,19 @@ class Notes:
         """Note the wanted number of workers; a running supervisor follows it."""
         write_whole(self._workers, str(workers))
 
-    def write(self, children: list[tuple[Child, float]]) -> None:
-        """Note this process as the supervisor, with its children and when each was started."""
+    def runs(self) -> dict[str, str]:
+        """Return what was noted of what the children run."""
+        try:
+            return dict(json.loads(self._state.read_text())["runs"])
+        except (OSError, ValueError, KeyError):
+            return {}
+
+    def write(self, children: list[tuple[Child, float]], runs: Mapping[str, str]) -> None:
+        """Note this process as the supervisor, with what its children run, and each with when it was started."""
         own = Process.of(os.getpid())
         rows = [_row(child, since) for child, since in children]
-        write_whole(
-            self._state, json.dumps({"pid": own.pid, "started": own.started, "children": rows}, indent=1)
-        )
+        state = {"pid": own.pid, "started": own.started, "runs": dict(runs), "children": rows}
+        write_whole(self._state, json.dumps(state, indent=1))
 
     def clear(self) -> None:
         """Forget everything: nothing runs any more."""

@@ -16,6 +16,7 @@ from bourse.cli.group import Group
 from bourse.cli.kafka import admin_client, require_kafka
 from bourse.cli.local_broker import LocalBroker
 from bourse.cli.processes import end_all, last_lines, shorten_log, start_detached
+from bourse.cli.running import differences, running
 from bourse.cli.supervisor import GRACE_SECONDS, LOG_LIMIT_BYTES, ChildNote, Notes
 from bourse.cli.topic_admin import TopicAdmin
 from bourse.cli.topic_settings import wanted_topics
@@ -40,10 +41,11 @@ def up(
     if partitions:
         os.environ["BOURSE_PARTITIONS"] = str(partitions)
     settings = _with_broker(Settings.read())
+    notes = Notes(settings.run_dir)
+    _refuse_other_workers(settings, notes)
     client = admin_client(settings.broker)
     require_kafka(client, settings)
     TopicAdmin(client).apply(wanted_topics(settings))
-    notes = Notes(settings.run_dir)
     wanted = workers or (notes.wanted() if notes.supervisor() else settings.workers)
     if wanted > settings.partitions:
         idle = wanted - settings.partitions
@@ -81,6 +83,14 @@ def _with_broker(settings: Settings) -> Settings:
     return Settings.read()
 
 
+def _refuse_other_workers(settings: Settings, notes: Notes) -> None:
+    """Refuse to go on beside workers that were started with other settings or another code: they would keep theirs."""
+    others = differences(notes.runs(), running(settings)) if notes.supervisor() else []
+    if others:
+        msg = "A supervisor with other settings runs:\n" + "\n".join(others)
+        raise CliError(msg, "`bourse down` ends it; nothing is lost. Then start again.")
+
+
 def _start_workers(settings: Settings, notes: Notes, wanted: int) -> None:
     """Start a supervisor, or tell the one that runs what is wanted now."""
     if notes.supervisor():
@@ -89,13 +99,21 @@ def _start_workers(settings: Settings, notes: Notes, wanted: int) -> None:
     log = settings.logs_dir / "supervisor.log"
     shorten_log(log, LOG_LIMIT_BYTES)
     command = [sys.executable, "-m", "bourse.cli.main", "supervise", "--workers", str(wanted)]
-    supervisor = start_detached(command, log=log, cwd=settings.data_dir)
+    supervisor = start_detached(command, log=log, cwd=settings.data_dir, env=_environment())
     deadline = time.monotonic() + READY_SECONDS
     while notes.supervisor() != supervisor:
         if not supervisor.is_alive() or time.monotonic() > deadline:
             msg = f"The supervisor did not start:\n{last_lines(log)}"
             raise CliError(msg, f"Its whole log is {log}.")
         time.sleep(LOOK_SECONDS)
+
+
+def _environment() -> dict[str, str]:
+    """Return this command's environment, in which code is found from any folder."""
+    environment = dict(os.environ)
+    if path := environment.get("PYTHONPATH"):
+        environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+    return environment
 
 
 def _wait_until_ready(settings: Settings, notes: Notes, wanted: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+import bourse as bourse_package
 from bourse.cli.local_broker import LocalBroker
 from bourse.cli.supervisor import Notes
-from bourse.settings import Settings
+from bourse.settings import PROJECT_ROOT, Settings
 from tests.broker import JARS
 
 EVENTS = (
@@ -87,6 +89,39 @@ def test_everything_comes_up_works_survives_a_kill_scales_and_goes_down(
     assert Notes(machine.run_dir).supervisor() is None
     assert LocalBroker.of(machine).process() is None
     assert bourse("down").out == "Nothing was running.\n"
+
+
+def test_changed_settings_are_refused_where_workers_would_keep_the_old_ones(
+    machine: Settings, bourse: Callable, status: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bourse("up", "--workers", "1").code == 0
+    with monkeypatch.context() as changed:
+        changed.setenv("BOURSE_CARRY", "kafka")
+        ran = bourse("up")
+        assert ran.code == 1
+        assert "A supervisor with other settings runs:\nBOURSE_CARRY: memory there, kafka here\n" in ran.err
+        assert "bourse down" in ran.err
+    elsewhere = tmp_path / "another" / "bourse"
+    shutil.copytree(Path(bourse_package.__file__).parent, elsewhere)
+    (elsewhere.parent / "deploy").symlink_to(PROJECT_ROOT / "deploy")
+    with monkeypatch.context() as changed:
+        changed.chdir(tmp_path)
+        changed.setenv("PYTHONPATH", "another")
+        ran = bourse("up")
+        assert ran.code == 1
+        assert f"code: {Path(bourse_package.__file__).parent} there, {elsewhere} here" in ran.err
+    # What is none of the workers' business may differ.
+    monkeypatch.setenv("BOURSE_WORKERS", "3")
+    assert "2 workers." in bourse("up", "--workers", "2").out
+    assert owners(status()) == {"worker-0": [0], "worker-1": [1]}
+    assert bourse("down", "--keep-broker").code == 0
+    with monkeypatch.context() as changed:
+        changed.chdir(tmp_path)
+        changed.setenv("PYTHONPATH", "another")
+        changed.setenv("BOURSE_CARRY", "kafka")
+        assert bourse("up", "--workers", "1").code == 0
+        runs = Notes(machine.run_dir).runs()
+    assert (runs["BOURSE_CARRY"], runs["code"]) == ("kafka", str(elsewhere))
 
 
 def test_workers_of_a_lost_supervisor_are_replaced_by_the_next_up(
