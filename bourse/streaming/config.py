@@ -23,7 +23,8 @@ class Member:
     transaction_timeout_ms: int = 10_000
     outside: Outside = KAFKA
     client: dict[str, str] = field(default_factory=dict)
-    """Further librdkafka properties for every client (security, tuning)."""
+    """Further librdkafka properties for consumers and admin clients, to tune them. The producer is none of librdkafka's and knows no TLS yet
+    (decision 14), so nothing about security belongs here."""
     patience: Patience | None = None
     """Who is told of cycles that outlast the time-out; with None each start has the same."""
 

@@ -1,6 +1,6 @@
 """The transactional producer: one transaction at a time, and no second guess about its outcome.
 
-Rule: KIP-98 and KIP-447 as librdkafka implements them. A retriable refusal of a commit is the same commit still
+Rules: KIP-98, KIP-447 and KIP-890, as `conversation.py` speaks them (decision 14). A retriable refusal of a commit is the same commit still
 under way, so it is asked again; everything else (fencing, an abort that is demanded, a time-out) ends in
 TransactionFailed and with it the process: a new transaction is never begun on a producer whose last one is unclear.
 """
@@ -17,7 +17,7 @@ from bourse.streaming.outside import ClientSettings
 
 
 def producer_settings(member: Member) -> ClientSettings:
-    """Return the settings of the worker's one producer, under librdkafka's names."""
+    """Return the settings of the worker's one producer, under librdkafka's names; `member.client` is not for it."""
     return {
         "bootstrap.servers": member.brokers,
         "client.id": member.transactional_id,
@@ -27,7 +27,6 @@ def producer_settings(member: Member) -> ClientSettings:
         "socket.timeout.ms": member.usual_timeout_ms // 4,
         "batch.size": 1_000_000,
         "queue.buffering.max.kbytes": 65_536,
-        **member.client,
     }
 
 

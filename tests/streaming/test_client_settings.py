@@ -32,6 +32,12 @@ def test_the_producer_writes_in_transactions_that_outlive_no_restart() -> None:
     assert settings["transaction.timeout.ms"] == MEMBER.transaction_timeout_ms
 
 
+def test_what_tunes_librdkafkas_clients_is_not_for_the_producer() -> None:
+    tuned = replace(MEMBER, client={"fetch.error.backoff.ms": "100"})
+    Transactions(producer_settings(tuned))
+    assert consumer_settings(replace(CONFIG, member=tuned))["fetch.error.backoff.ms"] == "100"
+
+
 def test_the_consumer_sees_what_is_committed_and_commits_nothing_by_itself() -> None:
     settings = consumer_settings(CONFIG)
     Consumer(settings).close()

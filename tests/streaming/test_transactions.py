@@ -337,7 +337,7 @@ def test_a_producer_is_closed_quietly_while_a_request_waits_for_its_answer(
 
 
 def test_a_setting_that_is_not_known_is_refused() -> None:
-    settings = producer_settings(Member("127.0.0.1:1", "group", "w0", client={"linger.ms": "5"}))
+    settings = {**producer_settings(Member("127.0.0.1:1", "group", "w0")), "linger.ms": 5}
     with pytest.raises(ValueError, match=r"linger\.ms"):
         Transactions(settings)
 
