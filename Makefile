@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 COMPILED := .bourse/compiled
 
-.PHONY: help setup demo up down test simulate faults soak faust-340 mutants check coverage bench flow format lock
+.PHONY: help setup demo up down test simulate faults soak faust-340 mutants check coverage compiled bench flow format lock
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -264,13 +264,13 @@ class NoTables(TableManager):
 
 
 class Transport(base.Transport):
-    """Faust transport over librdkafka in frames and transactions."""
+    """Faust transport in frames and transactions: librdkafka's consumer, the engine's own producer."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
     Producer: ClassVar[type[Producer]] = Producer
     Conductor: ClassVar[type[Conductor]] = Conductor
     default_port = 9092
-    driver_version = "confluent-kafka, in transactions"
+    driver_version = "confluent-kafka's consumer, the engine's own producer"
 
 
 def configure(
