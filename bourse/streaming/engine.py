@@ -29,7 +29,7 @@ from bourse.streaming.config import RECONNECT_MS, EngineConfig
 from bourse.streaming.errors import EngineError, TopicsMismatch, UnfinishedFrame
 from bourse.streaming.frames import Frame, Record
 from bourse.streaming.intake import Intake, Source, assign, begin_reading, consumer_settings, sources
-from bourse.streaming.lost import refuse_lost
+from bourse.streaming.lost import refuse_begun_anew, refuse_lost
 from bourse.streaming.metrics import EngineMetrics
 from bourse.streaming.outside import ClientSettings
 from bourse.streaming.producer import TransactionalProducer, taken_over
@@ -270,8 +270,7 @@ class Engine:
     def _go_live(self, partition: int) -> None:
         store, read = self.stores[partition], [s for s in self._sources if s.partition == partition]
         handled = store.handled()
-        if not handled.offsets:
-            refuse_lost(self.config, partition, read)
+        refuse_lost(self.config, [s for s in read if s.topic not in handled.offsets])
         carried = carry_over(self.config, self._consumer, self._producer, partition, handled)
         if carried:
             offsets = {(topic, partition): offset for topic, offset in carried.items()}
@@ -392,6 +391,7 @@ class Engine:
             if any_written and position is None:
                 msg = f"the changelog's offset of partition {partition} was not reported: the store cannot follow it"
                 raise EngineError(msg)
+            refuse_begun_anew(self.stores[partition].position, position, partition)
             self.stores[partition].commit(position)
 
     def _write_changelog(self, partition: int) -> bool:

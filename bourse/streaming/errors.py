@@ -21,7 +21,7 @@ class ChangelogTruncated(EngineError):  # noqa: N818  (names what happened)
 
 
 class ChangelogLost(EngineError):  # noqa: N818  (names what happened)
-    """The changelog of a partition is empty, but the group has handled records of it: somebody has to say which of both is to count."""
+    """The changelog lacks what the group has handled: somebody has to say which of both is to count."""
 
 
 class TopicsMismatch(EngineError):  # noqa: N818  (names what happened)

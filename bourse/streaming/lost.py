@@ -1,6 +1,6 @@
-"""Telling a partition that nothing was done of yet from one whose changelog is gone.
+"""Telling a source of which nothing was done yet from one whose changelog is gone.
 
-The rows of both say nothing. But every cycle leaves a row in the changelog, so whoever has committed offsets beyond a record has left some.
+The rows of both say nothing of it. But every cycle leaves a row for each source, so whoever has committed an offset beyond a record has left one.
 To go on all the same would do everything again, under the event ids of the first time.
 """
 # Kafka's clients type every answer as one that may be missing: a fetched message has its place.
@@ -18,22 +18,33 @@ from bourse.streaming.restore import reader
 _SECONDS = 30.0
 
 
-def refuse_lost(config: EngineConfig, partition: int, sources: Iterable[Source]) -> None:
-    """Refuse to begin a partition whose rows say nothing, where the group has handled records of it.
+def refuse_lost(config: EngineConfig, unknown: Iterable[Source]) -> None:
+    """Refuse to begin sources that the rows of their partition say nothing of, where the group has handled records of them.
 
     Offsets alone prove nothing: at rest the group's go past what is no record, such as the marks that end transactions.
 
     Raises:
         ChangelogLost: there are such records.
     """
-    begun = {(s.topic, s.partition): s for s in sources if s.committed > s.first}
+    begun = {(s.topic, s.partition): s for s in unknown if s.committed > s.first}
     source = _first_handled(config, begun) if begun else None
     if source is not None:
         msg = (
-            f"the changelog of partition {partition} is empty, but the group has handled {source.topic} up to "
-            f"{source.committed}: bring the changelog back, or delete the offsets of the group {config.member.group} "
-            "too, to do everything again"
+            f"the changelog of partition {source.partition} says nothing of {source.topic}, but the group has handled it up to "
+            f"{source.committed}: bring the changelog back, or delete both, it and the offsets of the group "
+            f"{config.member.group}, to do everything again"
         )
+        raise ChangelogLost(msg)
+
+
+def refuse_begun_anew(before: int | None, after: int | None, partition: int) -> None:
+    """Refuse to go on where a changelog that is written to has begun anew: it has the last rows, and none of the others.
+
+    Raises:
+        ChangelogLost: what was written last stands before what was written earlier.
+    """
+    if before is not None and after is not None and after <= before:
+        msg = f"the changelog of partition {partition} ends at {after}, and was at {before} already: somebody has made it again"
         raise ChangelogLost(msg)
 
 

@@ -124,9 +124,25 @@ def test_a_changelog_that_is_gone_keeps_workers_from_doing_everything_again(carr
         for partition in range(world.plan.partitions):
             world.kafka.logs[CHANGELOG, partition] = Log()
         world.disk.replace(worker.folder, {})
-        with pytest.raises(Finding, match="ChangelogLost: the changelog of partition 0 is empty"):
+        with pytest.raises(Finding, match="ChangelogLost: the changelog of partition 0 says nothing of"):
             world.work_off(world.plan.at_the_end)
     assert len(world.kafka.history) == done
+
+
+def test_a_changelog_that_is_made_again_under_a_worker_stops_it_and_whoever_comes_next() -> None:
+    # It wrote its next rows into the new one, and the next to restore from that had these and no others.
+    world = World(a_quiet_plan(), Choices(script={}))
+    with silence(), world.at_work():
+        world.work_off(world.plan.inputs)
+        for partition in range(world.plan.partitions):
+            world.kafka.logs[CHANGELOG, partition] = Log()
+        with pytest.raises(Finding, match=r"ChangelogLost: .* somebody has made it again"):
+            world.work_off(world.plan.at_the_end)
+        for process in world.processes:
+            process.kill()
+            world.disk.replace(process.folder, {})
+        with pytest.raises(Finding, match=r"ChangelogLost: the changelog of partition . says nothing of"):
+            world.come_to_rest()
 
 
 def test_a_partition_with_nothing_but_marks_is_begun_by_whoever_comes_next() -> None:

@@ -313,12 +313,18 @@ class World:
             raise Finding("".join(traceback.format_exception(error)))
 
     def _offsets_with_rows(self) -> dict[Place, int]:
-        """Return the group's offsets of the partitions whose changelog a worker has written to."""
-        written = {place for done in self.kafka.history for place, _ in done.written}
+        """Return the group's offsets of what workers have once said to be handled."""
+        said = {
+            (place[1], entry.key)
+            for done in self.kafka.history
+            for place, entry in done.written
+            if place[0] == CHANGELOG
+        }
+        offsets = self.kafka.group.offsets
         return {
-            place: offset
-            for place, offset in self.kafka.group.offsets.items()
-            if (CHANGELOG, place[1]) in written
+            (t, p): offset
+            for (t, p), offset in offsets.items()
+            if (p, f"source_offsets/{t}".encode()) in said
         }
 
     def _is_mixture(self, error: Exception) -> bool:
