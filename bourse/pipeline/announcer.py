@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import are_remarks, clipped, is_currency, is_id, is_name
-from bourse.pipeline.money import BASIS_POINTS, fits
+from bourse.pipeline.money import BASIS_POINTS
 from bourse.pipeline.outputs import Output, Outputs, Record, Topic
 from bourse.pipeline.state import State
 from bourse.pipeline.ticks import rounded_down

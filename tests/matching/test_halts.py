@@ -202,3 +202,20 @@ class TestTheClose:
         heard = exchange.session(OPEN)
         assert ("0-1", "TRIGGERED") in heard.statuses
         assert prints(heard) == [(102, 5), (102, 1)]
+
+
+class TestClocks:
+    def test_a_phase_that_comes_after_a_later_tick_does_not_take_the_clock_back(
+        self, exchange: Exchange
+    ) -> None:
+        """Its stops begin a pause, which lasts from the market's time on."""
+        band = BAND | {"volatility_auction": False}
+        exchange.session(PRE_OPEN, time_ns=10)
+        stop = {"order_type": OrderType.STOP, "price": None, "stop_price": 100, "time_in_force": GTC}
+        exchange.new("A3", BUY, 1, 0, **stop, **band)
+        exchange.buy("A1", 5, 100, **band)
+        exchange.sell("A2", 5, 100, **band)
+        exchange.sell("A2", 5, 120, **band)
+        exchange.tick(5_000)
+        (update,) = exchange.session(OPEN, time_ns=20).updates
+        assert update.paused_until_time_ns == 6_000

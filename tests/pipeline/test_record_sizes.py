@@ -136,7 +136,7 @@ def test_nor_does_what_comes_in_behind_a_stage_in_its_name(dice: Random) -> None
 def test_what_a_stage_writes_for_another_is_never_too_much_for_it() -> None:
     long = "z" * MAX_REMARK_LENGTH
     bands = tuple(TickBand(Price(n), Price(1)) for n in range(1, MAX_TICK_BANDS + 1))
-    instrument = Instrument("S" * 64, long, long, "C" * 64, "M" * 64, tick_table=bands)
+    instrument = Instrument("S" * 64, long, long, "EUR", "M" * 64, tick_table=bands)
     (told,) = announce(1, "instruments", "instruments/0/0", instrument, TimeNs(0))
     check_texts(told[0], told[2])
     order = ApprovedOrder(*["i" * 64] * 2, OrderAction.NEW, *["i" * 64] * 4)

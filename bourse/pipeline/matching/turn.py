@@ -110,11 +110,12 @@ class Turn:
     def follow(self, session: SessionEvent) -> None:
         """Take the clock as a session event says, and the date as its market has it then, where sessions have told one."""
         row = self.state.markets.get(self.market)
-        if row is None or row.event_time_ns < 0:
-            self.trade_date = session.business_date
-        else:
+        self.trade_date, self._session_time_ns = session.business_date, self.time_ns
+        if row is not None and row.event_time_ns >= 0:
             self.trade_date = row.business_date
-        self._session_time_ns = self.time_ns
+            if session.symbol is None:
+                # A phase may come after a later tick, and no clock goes back.
+                self._session_time_ns = max(self.time_ns, row.event_time_ns)
 
     def enter_phase(self, session_phase: SessionKind) -> None:
         """Be in the phase that a session has put the instrument in, or in the call of a pause meanwhile."""
