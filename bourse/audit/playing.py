@@ -216,7 +216,9 @@ class Game:
         opens = book.is_opening_due and (is_in or is_woken or _is_unasked(answer, order))
         if not (ends_pause or opens or is_woken):
             return []
-        return book.wake(order.event_time_ns, ends_pause=ends_pause, opens=opens)
+        # Without a word of orders that expired, the market has a clock, which the message's time is not.
+        time_ns = order.event_time_ns if is_woken else 0
+        return book.wake(time_ns, ends_pause=ends_pause, opens=opens)
 
     def announced(self) -> None:
         """Play what the next update's announcement did to the book."""

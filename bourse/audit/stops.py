@@ -1,5 +1,6 @@
 """What waits to enter a naive book: stops until a trade reaches their price, at-close orders until their auction."""
 
+from collections.abc import Set as AbstractSet
 from copy import copy
 from typing import Final
 
@@ -16,14 +17,15 @@ class Waiting(dict[str, Live]):
         """Return the same, with orders of its own."""
         return Waiting((order_id, copy(order)) for order_id, order in self.items())
 
-    def reached(self, price: int) -> list[Live]:
-        """Return the stops that a price has reached, in the order in which they go.
+    def reached(self, price: int, gone: AbstractSet[str]) -> list[Live]:
+        """Return the stops that a price has reached, in the order in which they go; of those that wait in truth.
 
         Of one side the stop price that the market reached first, then the oldest; of both sides the older of the two that
         are first.
         """
-        buys = [order for order in self.values() if order.side is Side.BUY and _is_reached(order, price)]
-        sells = [order for order in self.values() if order.side is Side.SELL and _is_reached(order, price)]
+        waiting = [order for order in self.values() if order.order_id not in gone]
+        buys = [order for order in waiting if order.side is Side.BUY and _is_reached(order, price)]
+        sells = [order for order in waiting if order.side is Side.SELL and _is_reached(order, price)]
         buys.sort(key=lambda order: (order.stop or 0, order.place))
         sells.sort(key=lambda order: (-(order.stop or 0), order.place))
         reached: list[Live] = []

@@ -260,7 +260,7 @@ class Trading(Levels):
     def reach(self, price: int | None) -> None:
         """Take note of the stops that a price has reached."""
         if price is not None:
-            self._reached.extend(stop.order_id for stop in self.waiting.reached(price))
+            self._reached.extend(stop.order_id for stop in self.waiting.reached(price, self.gone))
 
     def cascade(self) -> None:
         """Let the stops that were reached trade, one after the other; where nothing trades now they wait on."""

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bourse.pipeline import holds
@@ -106,6 +106,12 @@ def test_after_each_input_what_is_held_is_what_is_live(dice: Random, length: int
     assert all(wallet.unsettled == 0 for _, wallet in simulation.state.wallets.scan(""))
 
 
+# An instrument published in a pause; a trailing stop that asks for its own price and another distance; a stop that expired
+# unseen before others were reached; a pause that ends with a message, whose time is after that of the market's clock.
+@example(Random(2130), 61, 5)
+@example(Random(6021), 120, 5)
+@example(Random(11509), 200, 5)
+@example(Random(11640), 120, 5000)
 @given(dice, lengths, st.sampled_from((1, 2, parts.MOST)))
 @settings(max_examples=30)
 def test_the_auditor_finds_nothing_to_object_to(dice: Random, length: int, most: int) -> None:
