@@ -12,6 +12,7 @@ from bourse.audit import Entry, Equation, Report
 from bourse.schemas.records import (
     Announcement,
     ApprovedOrder,
+    BookUpdate,
     OrderType,
     SelfTradePrevention,
     SessionKind,
@@ -173,6 +174,30 @@ def a_call(exchange: Recorded) -> None:
     exchange.tick(9_000)
 
 
+def an_auction_of_market_orders(exchange: Recorded) -> None:
+    exchange.session(PRE_OPEN)
+    market = {"order_type": OrderType.MARKET, "price": None, "reference_price": 100}
+    exchange.new("A1", BUY, 5, 0, protective_price=200, **market)
+    exchange.new("A2", SELL, 5, 0, **market)
+    assert exchange.session(OPEN).tape[0].price == 100
+
+
+def an_iceberg_in_an_auction(exchange: Recorded) -> None:
+    exchange.session(PRE_OPEN)
+    exchange.buy("A1", 12, 100, display_quantity=4)
+    exchange.buy("A2", 10, 100)
+    exchange.sell("A3", 5, 100)
+    exchange.sell("A3", 5, 100)
+    exchange.session(OPEN)
+
+
+def a_group_that_is_there_once(exchange: Recorded) -> None:
+    exchange.sell("A1", 5, 100, oco_group="G")
+    exchange.sell("A1", 5, 101, oco_group="G")
+    exchange.sell("A3", 4, 102)
+    exchange.buy("A2", 9, 102, time_in_force=TimeInForce.FOK)
+
+
 class Planted(NamedTuple):
     """What happens, which message the topics tell wrongly and how, and what that breaks."""
 
@@ -190,6 +215,15 @@ PLANTS = {
     "an iceberg that showed more": Planted(an_iceberg, 0, {"display_quantity": 3}),
     "an iceberg that kept its place": Planted(an_iceberg, 0, {"display_quantity": None}),
     "an auction at another price": Planted(an_opening, 1, {"reference_price": 99}),
+    "a limit that was a protective price": Planted(
+        an_auction_of_market_orders, 0, {"order_type": OrderType.LIMIT, "price": 200}
+    ),
+    "an iceberg that lost its place in an auction": Planted(
+        an_iceberg_in_an_auction, 0, {"display_quantity": 5}
+    ),
+    "an order that was filled though another of its group was": Planted(
+        a_group_that_is_there_once, 0, {"oco_group": None}
+    ),
     "an order that took part in an auction unseen": Planted(a_close, 0, {"time_in_force": GTC}),
     "a trade within one owner": Planted(
         two_of_one_owner, 2, {"self_trade_prevention": SelfTradePrevention.NONE}
@@ -219,6 +253,23 @@ def test_what_is_planted_is_found(planted: Planted) -> None:
     log[place] = log[place]._replace(record=replace(log[place].record, **planted.changes))
     assert of_books(audit(log)).keys() == {planted.equation}
     assert of_books(audit(by_topic(log))).keys() == {planted.equation}
+
+
+def test_an_update_that_does_not_say_that_the_book_is_halted_is_found() -> None:
+    exchange = Recorded()
+    exchange.session(OPEN)
+    exchange.sell("A1", 5, 100)
+    exchange.session(SessionKind.HALT)
+    exchange.cancel("A1", "0-1")
+    exchange.session(SessionKind.RESUME)
+    assert of_books(audit(exchange.log)) == {}
+    updates = [place for place, entry in enumerate(exchange.log) if isinstance(entry.record, BookUpdate)]
+    halt = SessionKind.HALT
+    assert [exchange.log[place].record.phase for place in updates] == [OPEN, halt, halt, OPEN]
+    for place in updates[1:3]:
+        log = exchange.log.copy()
+        log[place] = log[place]._replace(record=replace(log[place].record, phase=OPEN))
+        assert of_books(audit(log)).keys() == {"A23"}
 
 
 def an_auction_after_a_tick(exchange: Recorded) -> None:
