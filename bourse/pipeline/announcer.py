@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 
 from bourse.pipeline.errors import NotOurs
 from bourse.pipeline.forms import are_remarks, clipped, is_currency, is_id, is_name
-from bourse.pipeline.money import BASIS_POINTS
+from bourse.pipeline.money import BASIS_POINTS, fits
 from bourse.pipeline.outputs import Output, Outputs, Record, Topic
 from bourse.pipeline.state import State
-from bourse.pipeline.ticks import rounded_down
+from bourse.pipeline.ticks import rounded_up
 from bourse.schemas.records import (
     Announcement,
     AnnouncementKind,
@@ -127,12 +127,8 @@ def _check_instrument(instrument: Instrument) -> None:
     _require(instrument.multiplier > 0, f"multiplier {instrument.multiplier} is not above 0")
     _require(instrument.pause_time_ns >= 0, f"pause_time_ns {instrument.pause_time_ns} is below 0")
     _check_tick_table(instrument.tick_table)
-    # An auction of market orders alone trades at it.
     reference_price = instrument.reference_price or 0
-    _require(
-        rounded_down(instrument, reference_price) == reference_price,
-        f"reference_price {reference_price} is not in ticks",
-    )
+    _require(fits(rounded_up(instrument, reference_price)), f"no price is in ticks above {reference_price}")
 
 
 def _check_tick_table(tick_table: tuple[TickBand, ...]) -> None:

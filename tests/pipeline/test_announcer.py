@@ -98,8 +98,6 @@ def test_each_partition_gets_its_copy(record: Record, key: str, announcement: An
         {"name": "n" * 201},
         {"isin": "n" * 201},
         {"reference_price": 2**62 + 1, "tick_size": 2**62},
-        {"reference_price": 105, "tick_size": 10},
-        {"reference_price": 105, "tick_table": (TickBand(100, 10),)},
     ],
 )
 def test_an_instrument_that_could_not_be_traded_is_not_ours(wrong: dict[str, object]) -> None:

@@ -106,6 +106,17 @@ def test_a_sell_without_a_collar_trades_at_any_price(order_type: OrderType, pric
     assert (hold_of(state).blocked, hold_of(state).asset) == (10, "AAA")
 
 
+@pytest.mark.parametrize(
+    ("reference", "told"), [(1_000, 1_000), (1_004, 1_000), (3, 5), (0, 0), (None, None)]
+)
+def test_the_book_is_told_a_reference_price_in_ticks_as_an_auction_may_trade_at_it(
+    reference: int | None, told: int | None
+) -> None:
+    approved = sent(given(reference_price=reference, tick_size=5), OrderType.LIMIT, Side.SELL, price=1_000)
+    assert isinstance(approved, ApprovedOrder)
+    assert approved.reference_price == told
+
+
 def test_a_sell_without_a_reference_price_has_no_collar_to_keep_to() -> None:
     assert worst_price(given(collar_bps=100), OrderType.MARKET, Side.SELL) is None
 

@@ -10,7 +10,8 @@ from bourse.pipeline.markets import business_date
 from bourse.pipeline.outputs import Outputs, Topic
 from bourse.pipeline.reasons import Refusal
 from bourse.pipeline.state import State
-from bourse.schemas.records import ApprovedOrder, OrderEvent, OrderStatus, ValidatedOrder
+from bourse.pipeline.ticks import rounded_down, rounded_up
+from bourse.schemas.records import ApprovedOrder, Instrument, OrderEvent, OrderStatus, ValidatedOrder
 from bourse.schemas.units import Price, Quantity, TimeNs
 
 # Looked up once: through its class a member costs 0.1 us (CPython 3.11).
@@ -53,12 +54,20 @@ def terms_of(state: State, symbol: str, fee_bps_limit: int | None = None) -> Ter
         taker,
         instrument.settlement_days,
         business_date(state, instrument.market),
-        instrument.reference_price,
+        _in_ticks(instrument),
         instrument.price_band_bps,
         instrument.pause_time_ns,
         instrument.multiplier,
         instrument.volatility_auction,
     )
+
+
+def _in_ticks(instrument: Instrument) -> Price | None:
+    """Return the reference price at which an auction may trade: in ticks, below what operators say, or the lowest there is."""
+    price = instrument.reference_price
+    if not price:
+        return price
+    return Price(rounded_down(instrument, price) or rounded_up(instrument, price))
 
 
 class Prices(NamedTuple):
