@@ -141,9 +141,8 @@ def next_look(state: State, market: str, symbol: str) -> TimeNs | None:
     if _standing(state, market, symbol).is_free:
         return None
     halt = state.halts.get(market)
-    if halt is None or halt.level is None:
-        return None
-    return breaker_end(halt) or halt.event_time_ns  # no clock tells when a business date ends: any tick may
+    # Any tick may end a circuit breaker's: with its time, or with another business date.
+    return None if halt is None or halt.level is None else halt.event_time_ns
 
 
 def has_expired(state: State, instrument: Instrument, time_ns: TimeNs) -> bool:

@@ -107,12 +107,15 @@ class TestAnOpeningInAHalt:
         assert prints(crossed.tick(15 + QUARTER_NS)) == [(100, 5)]
         assert crossed.publish(depth_by_order=False).updates
 
-    def test_the_last_level_does_with_the_first_tick_of_another_date(self, crossed: Exchange) -> None:
-        crossed.session(HALT, time_ns=15, level=3)
+    @pytest.mark.parametrize("level", [1, 3])
+    def test_every_level_does_with_the_first_tick_of_another_date(
+        self, crossed: Exchange, level: int
+    ) -> None:
+        crossed.session(HALT, time_ns=15, level=level)
         crossed.session(OPEN, time_ns=20)
-        assert not crossed.tick(15 + QUARTER_NS).outputs
+        assert not crossed.tick(14 + QUARTER_NS).outputs
         next_day = DAY + dt.timedelta(1)
-        heard = crossed.session(SessionKind.TICK, time_ns=9 * QUARTER_NS, business_date=next_day)
+        heard = crossed.session(SessionKind.TICK, time_ns=14 + QUARTER_NS, business_date=next_day)
         assert prints(heard) == [(100, 5)]
 
 
