@@ -267,7 +267,7 @@ class Trading(Levels):
         reached = self._reached
         while reached:
             stop = self.waiting.get(reached.popleft())
-            if stop is None or stop.order_id in self.gone or not self.is_trading:
+            if stop is None or not self.is_trading:
                 continue
             self.remove(stop)
             self.tell(stop, "TRIGGERED", stop.left)

@@ -136,8 +136,10 @@ def _lose_place(
     turn.trade_date = order.business_date
     waits = turn.book.waiting.get(target.order_id) is not None
     if not waits:
-        is_trading = turn.is_trading()
-        refusal = refusal_to_trade(turn, changed) if is_trading else _call_refusal(turn, changed)
+        if turn.is_trading():
+            refusal = refusal_to_trade(turn, changed)
+        else:  # what could not enter the call anew
+            refusal = entry_refusal(turn.phase, changed.time_in_force, post_only=changed.post_only)
         if refusal is not None:
             return refusal
     turn.remove(target)
@@ -153,11 +155,6 @@ def _lose_place(
     else:
         rest(turn, changed)
     return None
-
-
-def _call_refusal(turn: Turn, changed: RestingOrder) -> Refusal | None:
-    """Refuse a change of what could not enter the call anew."""
-    return entry_refusal(turn.phase, changed.time_in_force, post_only=changed.post_only)
 
 
 def _answer(turn: Turn, order: ApprovedOrder, before: RestingOrder, after: RestingOrder) -> None:
