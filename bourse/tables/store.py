@@ -28,7 +28,7 @@ from rocksdict import (
 from bourse.schemas.records import SourceOffset
 from bourse.streaming.errors import EngineError, StoreDamaged
 from bourse.streaming.stores import Change, ChangelogIdentity, Handled
-from bourse.tables.manifest import is_whole
+from bourse.tables.logs import may_be_opened
 from bourse.tables.source_offsets import SOURCE_OFFSETS
 from bourse.tables.table import RowCodec, StoredTable, TableSpec
 
@@ -185,7 +185,7 @@ class Store:
         raise StoreDamaged(msg) from error
 
     def _open(self) -> None:
-        if (self.path / _DAMAGED).exists() or not is_whole(self.path):
+        if (self.path / _DAMAGED).exists() or not may_be_opened(self.path):
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         cache = Cache(16 * _MiB)

@@ -1,7 +1,9 @@
 """The store of one partition, on a real RocksDB."""
 
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from bourse.schemas.ids import LocalIds
 from bourse.schemas.records import Wallet
 from bourse.streaming.errors import StoreDamaged
 from bourse.streaming.stores import ChangelogIdentity
+from bourse.tables import logs
+from bourse.tables.logs import may_be_opened
 from bourse.tables.state import open_store, state_of
 from bourse.tables.store import Store
 
@@ -173,40 +177,99 @@ def test_a_store_that_does_not_open_for_its_damage_begins_anew(damaged: Damage) 
     assert damaged(0.99).position is None
 
 
-@pytest.mark.parametrize("record", range(1, 7))
-@pytest.mark.parametrize("bit", [1 << 7, 1 << 8, 1 << 15])
-def test_a_manifest_that_seems_to_end_too_early_is_not_believed(
-    opened: Open, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, record: int, bit: int
-) -> None:
-    store = opened()
-    store.restore([], 7)
-    # As SIGKILL leaves it: open, its last families and its position in nothing but manifest and write-ahead log.
+@pytest.fixture
+def killed(opened: Open, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a store as SIGKILL leaves it: open, with families and rows that stand in nothing but its logs."""
+    codec = Codec(LocalIds())
+    store, row = opened(), codec.encoder(Wallet)(Wallet())
+    for position in range(1, 4):
+        # Several blocks of 32 KB each.
+        store.restore(((f"wallets/A{n:04}/{position}".encode(), row) for n in range(WALLETS)), position)
     killed = tmp_path_factory.mktemp("killed")
     shutil.copytree(tmp_path, killed, dirs_exist_ok=True)
     store.close()
+    return killed
+
+
+def manifest_of(killed: Path) -> Path:
     folder = next(killed.rglob("CURRENT")).parent
-    manifest = folder / (folder / "CURRENT").read_text().strip()
-    content, places = bytearray(manifest.read_bytes()), [0]
-    while (after := places[-1] + 7 + int.from_bytes(content[places[-1] + 4 :][:2], "little")) < len(content):
-        places.append(after)
-    field = slice(places[-record] + 4, places[-record] + 6)
-    content[field] = (int.from_bytes(content[field], "little") ^ bit).to_bytes(2, "little")
-    manifest.write_bytes(content)
-    again = open_store(killed, store.identity, Codec(LocalIds()))
-    assert again.position is None
-    again.restore([], 3)
-    again.close()
-    assert open_store(killed, store.identity, Codec(LocalIds())).position == 3
+    return folder / (folder / "CURRENT").read_text().strip()
 
 
-def test_a_copy_of_a_killed_store_is_believed(
-    opened: Open, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+def ahead_of(killed: Path) -> Path:
+    return max(killed.rglob("*.log"), key=lambda file: file.stat().st_size)
+
+
+def records(content: bytes) -> list[int]:
+    """Return where the records of a log begin."""
+    places = [0]
+    while (place := places[-1]) < len(content):
+        after = place + 7 + int.from_bytes(content[place + 4 : place + 6], "little")
+        left = 32_768 - after % 32_768
+        places.append(after + left * (left < 7))
+    return places[:-1]
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from bourse.schemas.codec import Codec
+from bourse.schemas.ids import LocalIds
+from bourse.streaming.stores import ChangelogIdentity
+from bourse.tables.state import open_store
+
+for folder in sys.argv[1:]:
+    store = open_store(Path(folder), ChangelogIdentity("cluster", "topic-id", "changelog", 0), Codec(LocalIds()))
+    print(store.position, len(list(store.tables["wallets"].scan(""))))
+    store.close()
+"""
+
+
+def opened_elsewhere(folders: Iterable[Path]) -> list[str]:
+    """Open stores in a process of its own, since RocksDB may not come back; return position and number of rows of each."""
+    command = [sys.executable, "-c", OPEN, *map(str, folders)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True
+    ).stdout.splitlines()
+
+
+def test_a_manifest_with_any_wrong_bit_is_not_believed(killed: Path) -> None:
+    manifest = manifest_of(killed)
+    content = bytearray(manifest.read_bytes())
+    assert may_be_opened(manifest.parent)
+    # Each takes a write to disk, so not all of them: every bit of what stands before a record, and others here and there.
+    heads = {place + byte for place in records(content)[-6:] for byte in range(7)}
+    for place in sorted(heads | set(range(0, len(content), 29))):
+        for bit in range(8):
+            content[place] ^= 1 << bit
+            manifest.write_bytes(content)
+            assert not may_be_opened(manifest.parent), (place, bit)
+            content[place] ^= 1 << bit
+
+
+@pytest.mark.parametrize("log", [manifest_of, ahead_of])
+def test_a_type_of_record_that_is_none_of_a_log_does_not_keep_a_store_from_opening(
+    killed: Path, tmp_path: Path, log: Callable[[Path], Path]
 ) -> None:
-    store = opened()
-    store.restore([], 7)
-    killed = tmp_path_factory.mktemp("killed")
-    shutil.copytree(tmp_path, killed, dirs_exist_ok=True)
-    assert open_store(killed, store.identity, Codec(LocalIds())).position == 7
+    content = bytearray(log(killed).read_bytes())
+    places, copies = records(content), []
+    for place in (places[1], places[len(places) // 2], places[-1]):
+        for bit in range(8):
+            copies.append(tmp_path / f"{place}-{bit}")
+            shutil.copytree(killed, copies[-1])
+            content[place + 6] ^= 1 << bit
+            log(copies[-1]).write_bytes(content)
+            content[place + 6] ^= 1 << bit
+    # Begun anew, or from an earlier time: never with rows that do not belong to its position.
+    whole = {"None 0", *(f"{position} {WALLETS * position}" for position in range(1, 4))}
+    assert set(opened_elsewhere(copies)) <= whole - {f"3 {3 * WALLETS}"}
+
+
+def test_a_copy_of_a_killed_store_is_believed(killed: Path) -> None:
+    assert len(ahead_of(killed).read_bytes()) > 3 * 32_768
+    assert all(record.is_whole for record in logs._records(ahead_of(killed).read_bytes()))  # noqa: SLF001
+    (folder,) = (current.parent.parent for current in killed.rglob("CURRENT"))
+    assert opened_elsewhere([folder]) == [f"3 {3 * WALLETS}"]
 
 
 def test_a_store_that_somebody_works_on_is_left_alone(opened: Open) -> None:
