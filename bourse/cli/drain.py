@@ -15,6 +15,7 @@ LONGEST_PAUSE_SECONDS = 0.5
 # A worker that was killed is missed after its session (6 s) and comes back within seconds; a first one takes a few.
 PATIENCE_SECONDS = 30.0
 PATIENCE_WITHOUT_PROGRESS_SECONDS = 180.0
+_SHOWN = 5
 START_WORKERS = (
     "Start some with `bourse up` (or one with `bourse worker`); `--no-wait` publishes without waiting."
 )
@@ -51,6 +52,17 @@ class Look:
         if self.unowned or not self.progress:
             return "Waiting until the workers have taken up all partitions ..."
         return f"Waiting for the workers: {self.behind:,} to go ..."
+
+    def explain(self) -> str:
+        """Say where it is that nothing goes on, and what of the group's own is in the way."""
+        late = sorted(self.progress.items(), key=lambda item: item[1].behind, reverse=True)[:_SHOWN]
+        undecided = [place for place, where in self.progress.items() if where.is_undecided]
+        reasons = [f"{where.behind:,} in {_named(place)}" for place, where in late if where.behind]
+        if undecided:
+            reasons.append(f"a transaction is open in {', '.join(map(_named, undecided[:_SHOWN]))}")
+        if self.unowned:
+            reasons.append(f"{self.unowned} partitions belong to no worker")
+        return "; ".join(reasons)
 
 
 def look(group: Group) -> Look:
@@ -107,8 +119,12 @@ class _Patience:
             msg = f"No worker runs in the group {self._group!r} any more; what was published waits in its topics."
             raise CliError(msg, START_WORKERS)
         if moment - self._moved > PATIENCE_WITHOUT_PROGRESS_SECONDS:
-            msg = f"The workers of the group {self._group!r} have committed nothing for 3 minutes ({now.behind:,} to go)."
+            msg = f"The workers of the group {self._group!r} have committed nothing for 3 minutes ({now.behind:,} to go: {now.explain()})."
             raise CliError(msg, "`bourse status` shows them; their logs are in the data folder's `logs`.")
+
+
+def _named(place: Place) -> str:
+    return f"{place.topic}/{place.partition}"
 
 
 def _owned(members: list[Member]) -> frozenset[Place]:

@@ -1,5 +1,6 @@
 """Waiting for the workers: done exactly when everything published has been processed, and never for ever."""
 
+import re
 import threading
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from bourse.cli import drain
 from bourse.cli.drain import look, require_workers, wait_until_drained
 from bourse.cli.errors import CliError
 from bourse.cli.group import Group, Place
@@ -113,6 +115,26 @@ def test_without_workers_it_ends_and_says_how_to_start_some(group: Group) -> Non
     assert "waiting for one" in said[0]
     with pytest.raises(CliError, match="No worker runs in the group"):
         wait_until_drained(group, said.append, patience_seconds=0.5)
+
+
+def test_who_gives_up_says_where_nothing_goes_on(
+    market: Settings, group: Group, transactional: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "PATIENCE_WITHOUT_PROGRESS_SECONDS", 1.0)
+    with ToyWorker(market) as worker:
+        require_workers(group, ignore)
+        worker.paused.set()
+        publish(market, 7)
+        transactional.begin_transaction()
+        transactional.produce(market.topic("trades"), b"later", b"account-1", partition=1)
+        assert transactional.flush(10) == 0
+        with pytest.raises(CliError, match="committed nothing") as gave_up:
+            wait_until_drained(group, ignore)
+        worker.paused.clear()
+        transactional.abort_transaction()
+    text = str(gave_up.value)
+    assert sum(int(n) for n in re.findall(rf"(\d+) in {re.escape(market.topic('orders'))}/", text)) == 7
+    assert f"a transaction is open in {market.topic('trades')}/1" in text
 
 
 def test_partitions_that_nobody_owns_are_noticed(
