@@ -27,8 +27,10 @@ up: setup  ## Start broker, topics and workers under a supervisor
 down:  ## Stop what `make up` or `make demo` started
 	$(BIN)/bourse down
 
-test: setup  ## Run every test, on a real broker
-	$(BIN)/python -m pytest
+# Each process has a broker of its own; the tests of a file share what they have made, so they stay together.
+PROCESSES ?= 2
+test: setup  ## Run every test, on real brokers, in PROCESSES processes
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 
 SEED ?= 0
 simulate: N ?= 1000

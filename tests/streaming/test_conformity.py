@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import IsolationLevel, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from bourse.streaming.asking import answers
 from bourse.streaming.carry import Carry
 from bourse.streaming.config import EngineConfig
 from bourse.streaming.config import Member as KafkaMember
@@ -59,10 +60,11 @@ class Cluster:
     def ends(self) -> int:
         admin = self.outside.admin({"bootstrap.servers": self.brokers})
         place = TopicPartition(self.topic, 0)
-        asked = admin.list_offsets(
-            {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED
-        )
-        end: int = asked[place].result().offset
+        latest, everything = {place: OffsetSpec.latest()}, IsolationLevel.READ_UNCOMMITTED
+        # A topic that is a moment old may have no leader yet.
+        end: int = answers(admin, lambda: admin.list_offsets(latest, isolation_level=everything))[
+            place
+        ].offset
         return end
 
     def read(self) -> tuple[list[tuple[int, bytes | None]], int]:
