@@ -60,8 +60,8 @@ class Look:
         reasons = [f"{where.behind:,} in {_named(place)}" for place, where in late if where.behind]
         if undecided:
             reasons.append(f"a transaction is open in {', '.join(map(_named, undecided[:_SHOWN]))}")
-        if self.unowned:
-            reasons.append(f"{self.unowned} partitions belong to no worker")
+        if self.unowned or not self.progress:
+            reasons.append(f"{self.unowned or 'all'} partitions belong to no worker")
         return "; ".join(reasons)
 
 

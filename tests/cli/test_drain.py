@@ -118,11 +118,15 @@ def test_without_workers_it_ends_and_says_how_to_start_some(group: Group) -> Non
 
 
 def test_who_gives_up_says_where_nothing_goes_on(
-    market: Settings, group: Group, transactional: Producer, monkeypatch: pytest.MonkeyPatch
+    market: Settings,
+    group: Group,
+    transactional: Producer,
+    eventually: Callable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drain, "PATIENCE_WITHOUT_PROGRESS_SECONDS", 1.0)
     with ToyWorker(market) as worker:
-        require_workers(group, ignore)
+        eventually(lambda: look(group).progress and not look(group).unowned)
         worker.paused.set()
         publish(market, 7)
         transactional.begin_transaction()
@@ -135,6 +139,18 @@ def test_who_gives_up_says_where_nothing_goes_on(
     text = str(gave_up.value)
     assert sum(int(n) for n in re.findall(rf"(\d+) in {re.escape(market.topic('orders'))}/", text)) == 7
     assert f"a transaction is open in {market.topic('trades')}/1" in text
+
+
+def test_who_gives_up_says_that_nobody_has_any_partition(
+    market: Settings, group: Group, eventually: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "PATIENCE_WITHOUT_PROGRESS_SECONDS", 0.5)
+    with ToyWorker(market):
+        eventually(lambda: look(group).progress and not look(group).unowned)
+        members = [type(m)(m.worker, m.host, frozenset()) for m in group.members()]
+        monkeypatch.setattr(group, "members", lambda: members)
+        with pytest.raises(CliError, match="0 to go: all partitions belong to no worker"):
+            wait_until_drained(group, ignore)
 
 
 def test_partitions_that_nobody_owns_are_noticed(
