@@ -33,14 +33,22 @@ class _Record(NamedTuple):
 def may_be_opened(folder: Path) -> bool:
     """Say whether RocksDB will open the store in `folder`, or say what is wrong with it; so it does where there is nothing."""
     try:
-        name = (folder / "CURRENT").read_text().strip()
-        manifest = (folder / name).read_bytes()
-        ahead = [file.read_bytes() for file in folder.glob("*.log")]
+        manifest = folder / (folder / "CURRENT").read_text().strip()
     except (OSError, ValueError):
         return True
-    return all(record.is_whole for record in _records(manifest)) and not any(
-        record.type in _OF_FILES_USED_AGAIN for content in ahead for record in _records(content)
+    return all(record.is_whole for record in _records(_content(manifest))) and not any(
+        record.type in _OF_FILES_USED_AGAIN
+        for ahead in folder.glob("*.log")
+        for record in _records(_content(ahead))
     )
+
+
+def _content(file: Path) -> bytes:
+    """Return what is in a file; nothing where it cannot be read, of which RocksDB says what is wrong. The others are looked at all the same."""
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 def _records(content: bytes) -> Iterator[_Record]:

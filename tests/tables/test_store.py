@@ -247,6 +247,35 @@ def test_a_manifest_with_any_wrong_bit_is_not_believed(killed: Path) -> None:
             content[place] ^= 1 << bit
 
 
+@pytest.mark.parametrize("record", range(1, 7))
+@pytest.mark.parametrize("bit", [1 << 7, 1 << 8, 1 << 15])
+def test_a_manifest_that_seems_to_end_too_early_is_not_believed(
+    opened: Open, killed: Path, record: int, bit: int
+) -> None:
+    identity, manifest = opened().identity, manifest_of(killed)
+    content = bytearray(manifest.read_bytes())
+    place = records(content)[-record]
+    field = slice(place + 4, place + 6)
+    content[field] = (int.from_bytes(content[field], "little") ^ bit).to_bytes(2, "little")
+    manifest.write_bytes(content)
+    again = open_store(killed, identity, Codec(LocalIds()))
+    assert again.position is None
+    again.restore([], 3)
+    again.close()
+    assert open_store(killed, identity, Codec(LocalIds())).position == 3
+
+
+def test_a_manifest_is_looked_at_though_another_log_cannot_be_read(killed: Path) -> None:
+    ahead, manifest = ahead_of(killed), manifest_of(killed)
+    ahead.unlink()
+    ahead.mkdir()
+    assert may_be_opened(manifest.parent)
+    content = bytearray(manifest.read_bytes())
+    content[records(content)[1] + 6] ^= 4
+    manifest.write_bytes(content)
+    assert not may_be_opened(manifest.parent)
+
+
 @pytest.mark.parametrize("log", [manifest_of, ahead_of])
 def test_a_type_of_record_that_is_none_of_a_log_does_not_keep_a_store_from_opening(
     killed: Path, tmp_path: Path, log: Callable[[Path], Path]
